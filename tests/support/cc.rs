@@ -1,0 +1,111 @@
+//! Compiles C programs against the library that this `cargo test` has built, and finds that library.
+//! Does not know what the programs do, nor how they are run.
+#![allow(dead_code)] // Each test binary uses a part of it.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Flavour {
+    Plain,
+    /// AddressSanitizer and UndefinedBehaviorSanitizer.
+    Sanitized,
+    /// ThreadSanitizer.
+    Thread,
+}
+
+/// The project's folder.
+pub fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The shared library, beside the running test binary.
+pub fn library() -> PathBuf {
+    let library = deps().join("libwsplug.so");
+    assert!(library.exists(), "{} is missing: cargo builds it with the tests", library.display());
+    library
+}
+
+/// Compiles `source`, a path below the project, and returns the program, which finds the library by itself.
+/// Panics with the compiler's words if it does not compile without a warning.
+pub fn compile(source: &str, flavour: Flavour) -> PathBuf {
+    // Tests of one binary run in parallel and share programs: each is compiled once per binary.
+    static COMPILED: Mutex<Option<HashMap<(String, Flavour), PathBuf>>> = Mutex::new(None);
+    let mut compiled = COMPILED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    compiled
+        .get_or_insert_with(HashMap::new)
+        .entry((source.to_owned(), flavour))
+        .or_insert_with(|| build(source, flavour))
+        .clone()
+}
+
+fn build(source: &str, flavour: Flavour) -> PathBuf {
+    let library = library();
+    let folder = programs();
+    let suffix = match flavour {
+        Flavour::Plain => "",
+        Flavour::Sanitized => "-sanitized",
+        Flavour::Thread => "-thread",
+    };
+    let name = source.trim_end_matches(".c").replace('/', "-") + suffix;
+    let finished = folder.join(&name);
+    let unfinished = unique(&finished);
+
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror", "-g", "-O1", "-pthread"]);
+    gcc.args(match flavour {
+        Flavour::Plain => &[][..],
+        Flavour::Sanitized => &["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"],
+        Flavour::Thread => &["-fsanitize=thread"],
+    });
+    gcc.arg("-I").arg(project().join("include")).arg(project().join(source)).arg("-o").arg(&unfinished);
+    // A program that opens the library itself must not be linked to it. RPATH, unlike RUNPATH, goes before the
+    // LD_LIBRARY_PATH that cargo sets, which may name a folder with an older build.
+    gcc.args(["-Wl,--as-needed", "-Wl,--disable-new-dtags"]).arg(format!("-Wl,-rpath,{}", folder.display()));
+    gcc.arg(&library).arg("-ldl");
+    run(&mut gcc, source);
+    fs::rename(&unfinished, &finished).unwrap();
+    finished
+}
+
+/// The folder of the compiled programs, with the library in it under its soname.
+fn programs() -> PathBuf {
+    let folder = deps().parent().unwrap().join("c-programs");
+    fs::create_dir_all(&folder).unwrap();
+    let link = folder.join(soname());
+    let unfinished = unique(&link);
+    std::os::unix::fs::symlink(library(), &unfinished).unwrap();
+    fs::rename(&unfinished, &link).unwrap();
+    folder
+}
+
+/// The name under which programs linked against the library look for it.
+pub fn soname() -> String {
+    let dynamic = run(Command::new("readelf").args(["--dynamic", "--wide"]).arg(library()), "readelf");
+    let soname = dynamic.lines().find_map(|line| line.split_once("Library soname: [")).map(|(_, rest)| rest);
+    soname.and_then(|rest| rest.split_once(']')).expect("the library has a soname").0.to_owned()
+}
+
+/// Runs a tool and returns what it printed; panics with its words if it failed.
+pub fn run(command: &mut Command, what: &str) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{what}: cannot run {command:?}: {error}"));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{what}: {command:?} failed:\n{errors}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// `target/<profile>/deps`, where cargo puts the test binaries and the library that belongs to them.
+fn deps() -> PathBuf {
+    std::env::current_exe().unwrap().parent().unwrap().to_owned()
+}
+
+/// A name beside `path` that no other test, thread or process uses.
+fn unique(path: &Path) -> PathBuf {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    path.with_file_name(format!("{}.{}.{count}", path.file_name().unwrap().to_string_lossy(), std::process::id()))
+}
