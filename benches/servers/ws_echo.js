@@ -1,4 +1,4 @@
-// npm's `ws`, as its users write an echo. Prints its port.
+// npm's `ws` with its optional bufferutil, as its users write an echo. Prints its port.
 const { WebSocketServer } = require('ws')
 
 const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: false }, () => {
