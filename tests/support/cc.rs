@@ -1,11 +1,11 @@
-//! Compiles C programs against the library that this `cargo test` has built, and finds that library.
-//! Does not know what the programs do, nor how they are run.
+//! Compiles C programs against the library that this `cargo test` has built, runs them, and finds that library.
+//! Does not know what the programs do.
 #![allow(dead_code)] // Each test binary uses a part of it.
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -88,6 +88,53 @@ pub fn soname() -> String {
     let dynamic = run(Command::new("readelf").args(["--dynamic", "--wide"]).arg(library()), "readelf");
     let soname = dynamic.lines().find_map(|line| line.split_once("Library soname: [")).map(|(_, rest)| rest);
     soname.and_then(|rest| rest.split_once(']')).expect("the library has a soname").0.to_owned()
+}
+
+/// What a self-checking program runs under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Under {
+    Nothing,
+    Sanitizers,
+    ThreadSanitizer,
+    /// Errors and lost blocks.
+    Valgrind,
+    /// Errors only: for programs that end while threads of the library run, whose stacks nobody can free.
+    ValgrindWithoutLeaks,
+}
+
+/// Runs a self-checking program of tests/c. It must end with 0 and print nothing: neither does it itself when all is
+/// well, nor may the library, ever.
+pub fn check(name: &str, arguments: &[&str], under: Under) {
+    let flavour = match under {
+        Under::Sanitizers => Flavour::Sanitized,
+        Under::ThreadSanitizer => Flavour::Thread,
+        _ => Flavour::Plain,
+    };
+    let program = compile(&format!("tests/c/{name}.c"), flavour);
+    let mut command = match under {
+        Under::Valgrind | Under::ValgrindWithoutLeaks => {
+            let mut valgrind = Command::new("valgrind");
+            valgrind.args(["--quiet", "--error-exitcode=99", "--fair-sched=yes", "--child-silent-after-fork=no"]);
+            if under == Under::Valgrind {
+                valgrind.args(["--leak-check=full", "--errors-for-leak-kinds=definite,indirect,possible"]);
+            }
+            valgrind.arg(program);
+            valgrind
+        }
+        _ => Command::new(program),
+    };
+    let slowness = match under {
+        Under::Nothing => "1",
+        Under::Sanitizers => "3",
+        _ => "10",
+    };
+    command.args(arguments).env("WSPLUG_TEST_SLOWNESS", slowness).stdin(Stdio::null());
+    // Sees only what the C program does with memory and locks of its own: the library's locks are no pthread locks.
+    command.env("TSAN_OPTIONS", "ignore_noninstrumented_modules=1");
+    let output = command.output().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+    let printed = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    let status = output.status;
+    assert!(status.success() && printed.is_empty(), "{name} {arguments:?}, {under:?}: {status}\n{printed}");
 }
 
 /// Runs a tool and returns what it printed; panics with its words if it failed.
