@@ -18,7 +18,7 @@ usage: wsplug-bench [options]
   --quick            a look in under a minute
   --all              every workload, size and peer, under fifteen minutes
   --peers a,b        of: raw tokio-raw wsplug wsplug-thread wsplug-pump wsplug-pull tungstenite
-                     tungstenite-batched fastwebsockets yawc sockudo tokio-websockets bun ws lws
+                     tungstenite-batched fastwebsockets yawc yawc-tuned sockudo tokio-websockets bun ws lws
   --cells a,b        L<connections>:<size> one message in flight on each, P<connections>:<size> 64 in flight on each
                      (8 on one and 4 on several at 1m), C<connections> connects and memory; sizes as 16, 1k, 1m
   --rounds n         interleaved rounds, of which the median is shown
@@ -27,7 +27,7 @@ usage: wsplug-bench [options]
   --cores a,b        the load generator's core and the servers' (0,1)
   --csv file         appends each single measurement";
 
-const PEERS: [&str; 15] = [
+const PEERS: [&str; 16] = [
     "raw",
     "tokio-raw",
     "wsplug",
@@ -38,6 +38,7 @@ const PEERS: [&str; 15] = [
     "tungstenite-batched",
     "fastwebsockets",
     "yawc",
+    "yawc-tuned",
     "sockudo",
     "tokio-websockets",
     "bun",

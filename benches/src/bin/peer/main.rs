@@ -27,6 +27,7 @@ fn main() -> Ended {
             "tungstenite-batched" => serve(tungstenite::echo_batched).await,
             "fastwebsockets" => serve(fastwebsockets::serve).await,
             "yawc" => serve(yawc::serve).await,
+            "yawc-tuned" => serve(yawc::serve_tuned).await,
             "sockudo" => serve(sockudo::echo).await,
             "tokio-websockets" => serve(tokio_websockets::echo).await,
             _ => Err(format!("no peer is called {peer:?}").into()),

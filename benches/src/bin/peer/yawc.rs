@@ -12,12 +12,22 @@ use yawc::{OpCode, Options, WebSocket, WebSocketError};
 use crate::Ended;
 
 pub async fn serve(stream: TcpStream) -> Ended {
-    http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(upgrade)).with_upgrades().await?;
+    serve_with(stream, Options::default()).await
+}
+
+/// With the buffers of its own benchmark.
+pub async fn serve_tuned(stream: TcpStream) -> Ended {
+    let options = Options::default().with_read_buffer_capacity(128 << 10).with_backpressure_boundary(64 << 10);
+    serve_with(stream, options).await
+}
+
+async fn serve_with(stream: TcpStream, options: Options) -> Ended {
+    let upgrade = service_fn(|request| upgrade(request, options.clone().with_limits(16 << 20, 16 << 20)));
+    http1::Builder::new().serve_connection(TokioIo::new(stream), upgrade).with_upgrades().await?;
     Ok(())
 }
 
-async fn upgrade(request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, WebSocketError> {
-    let options = Options::default().with_limits(16 << 20, 16 << 20);
+async fn upgrade(request: Request<Incoming>, options: Options) -> Result<Response<Empty<Bytes>>, WebSocketError> {
     let (response, upgraded) = WebSocket::upgrade_with_options(request, options)?;
     tokio::spawn(async move {
         let socket = upgraded.await?.map(Ok::<_, WebSocketError>);
