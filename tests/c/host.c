@@ -3,7 +3,8 @@
 
    A line is  tag TAB command TAB arguments.  A command that begins with '&' runs in a thread of its own, one that
    begins with '-' asks for no reply. A text of "~" is NULL. Data is  =text  %hex  *count  #size (numbered by
-   "repeat")  or  ~ . In a command of "on", @s and @c stand for the refs of the event. */
+   "repeat")  or  ~ . In a command of "on", @s and @c stand for the refs of the event, in one of "repeat"
+   @i for the turn. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <arpa/inet.h>
@@ -26,7 +27,7 @@ struct call {
     char *word[8]; /* of the line; what is not there is NULL */
     const char *rest; /* the command inside "on", "repeat" and "fork" */
     int32_t ref, length, done;
-    char *reply, *buffer;
+    char *reply, *own, *buffer; /* the library's text, ours, data */
     char **want; /* &reply, or NULL */
     const char *tag;
     int32_t number; /* of this turn of "repeat" */
@@ -132,19 +133,20 @@ static int type_index(const char *type)
     return i;
 }
 
-static char *replaced(const char *line, int32_t server, int32_t client)
+/* With a number for each @ and letter; the caller frees it. */
+static char *replaced(const char *line, char letter, int32_t value)
 {
     char *result = malloc(strlen(line) * 6 + 1), *to = result;
     for (; *line; line++)
-        if (*line == '@' && (line[1] == 's' || line[1] == 'c'))
-            to += sprintf(to, "%d", *++line == 's' ? server : client);
+        if (*line == '@' && line[1] == letter)
+            to += sprintf(to, "%d", value), line++;
         else
             *to++ = *line;
     *to = 0;
     return result;
 }
 
-static void run(char *line, const char *tag, int32_t turn);
+static void run(char *line, const char *tag);
 
 static void obey_rules(int32_t server, int32_t client, const char *type)
 {
@@ -154,9 +156,10 @@ static void obey_rules(int32_t server, int32_t client, const char *type)
         if (due && rule->left > 0) rule->left--;
         leave();
         if (!due) continue;
-        char *line = replaced(rule->line, server, client);
-        run(line, rule->tag, 0);
+        char *half = replaced(rule->line, 's', server), *line = replaced(half, 'c', client);
+        run(line, rule->tag);
         free(line);
+        free(half);
     }
 }
 
@@ -368,10 +371,10 @@ static int32_t repeat(struct call *c)
 {
     int32_t status = 0;
     for (int32_t turn = number(c, 1); turn < number(c, 2) && status >= 0; turn++) {
-        char *copy = strdup(c->rest), *next = copy;
+        char *copy = replaced(c->rest, 'i', turn), *next = copy;
         struct call one = {.tag = c->tag, .number = turn};
         for (int i = 0; i < 8 && next; i++) one.word[i] = strsep(&next, "\t");
-        if (c->want) free(c->reply), c->reply = NULL, one.want = &one.reply;
+        if (c->want) wsplug_free(c->reply), c->reply = NULL, one.want = &one.reply;
         status = perform(&one);
         c->done += status >= 0;
         c->reply = one.reply;
@@ -390,7 +393,7 @@ static int32_t in_a_child(struct call *c)
         in_child = 1;
         alarm(10);
         char *line = strdup(c->rest);
-        run(line, "child", 0);
+        run(line, "child");
         _exit(0);
     }
     waitpid(child, &status, 0);
@@ -424,7 +427,7 @@ static int32_t perform(struct call *c)
     IS("init") return wsplug_init(text(c, 1), c->want);
     IS("shutdown") return wsplug_shutdown(number(c, 1));
     IS("log") return wsplug_set_log_callback(number(c, 1), text(c, 2) ? NULL : on_log, NULL);
-    IS("status_text") return c->reply = quoted(wsplug_status_text(number(c, 1))), 0;
+    IS("status_text") return c->own = quoted(wsplug_status_text(number(c, 1))), 0;
     IS("text_copy") return wsplug_text_copy(text(c, 1), out(c, 2) ? (char[64]){0} : NULL, number(c, 3));
 
     IS("server_create") return wsplug_server_create(text(c, 1), out(c, 2), c->want);
@@ -474,7 +477,7 @@ static int32_t perform(struct call *c)
         leave();
         return 0;
     }
-    IS("tally") return c->reply = tally(), 0;
+    IS("tally") return c->own = tally(), 0;
     IS("limit_files") return limit_files((rlim_t)number(c, 1));
     IS("become") return setuid((uid_t)number(c, 1));
     IS("name") {
@@ -493,15 +496,15 @@ static void *run_aside(void *argument)
 {
     char *line = argument, *next = line;
     const char *tag = strsep(&next, "\t");
-    run(next, tag, 0);
+    run(next, tag);
     free(line);
     return NULL;
 }
 
 /* Carries out a line without its tag, which it takes apart. */
-static void run(char *line, const char *tag, int32_t turn)
+static void run(char *line, const char *tag)
 {
-    struct call c = {.tag = tag, .number = turn};
+    struct call c = {.tag = tag};
     int wants = *line != '-';
     if (*line == '&') {
         char *copy = NULL;
@@ -518,10 +521,11 @@ static void run(char *line, const char *tag, int32_t turn)
     for (int i = 0; i < 8 && next; i++) c.word[i] = strsep(&next, "\t");
     if (wants) c.want = &c.reply;
     int32_t status = perform(&c);
+    const char *reply = c.own ? c.own : c.reply;
     say("{\"tag\":\"%s\",\"status\":%d,\"ref\":%d,\"done\":%d,\"t\":%ld,\"reply\":%s}\n", tag, status, c.ref, c.done,
-        now_ms(), c.reply && *c.reply ? c.reply : "null");
-    if (strcmp(c.word[0], "status_text") && strcmp(c.word[0], "tally")) wsplug_free(c.reply);
-    else free(c.reply);
+        now_ms(), reply && *reply ? reply : "null");
+    wsplug_free(c.reply);
+    free(c.own);
     free(c.buffer);
     free(copy);
 }
@@ -540,7 +544,7 @@ int main(void)
             code = atoi(next + 7);
             break;
         }
-        run(next, tag, 0);
+        run(next, tag);
         if (size > 1 << 20) free(line), line = NULL, size = 0;
     }
     free(line);

@@ -1,0 +1,315 @@
+//! Peers that read slowly or not at all, and a host that does not look (rows 16-18 of the table of faults): memory stays
+//! bounded, nothing is lost, and the others go at full speed.
+
+#[path = "support/adversary.rs"]
+mod adversary;
+#[path = "support/cc.rs"]
+mod cc;
+#[path = "support/host.rs"]
+mod host;
+#[path = "support/scene.rs"]
+mod scene;
+
+use adversary::{BINARY, Frame, Heard, PING, PONG, PROMPTLY, Peer};
+use host::{OK, QUEUE_FULL, Reply, WATCHDOG, soon};
+use scene::{MIB, Scene, scaled};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::io::{ErrorKind, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// The status for each target of a broadcast.
+fn per_target(reply: &Reply) -> HashMap<i32, Value> {
+    let targets = reply.body.as_array().expect("a reply for each target").iter();
+    targets.map(|target| (target["client"].as_i64().unwrap() as i32, target.clone())).collect()
+}
+
+#[test]
+fn row_16_one_who_never_reads_does_not_slow_a_broadcast_and_is_dropped_with_a_count() {
+    let scene = Scene::new();
+    let stall = Duration::from_millis(scaled(3000, 30_000));
+    let server = scene.server(json!({"sendStallMs": stall.as_millis() as u64, "drain": true}));
+    let (size, total) = (64 * 1024, scaled(128, 1024) * MIB as usize);
+    let (idle, idle_ref) = scene.peer_with(server, Peer::tcp_with_little_room(server.port));
+
+    // Each reader counts what it has checked, so that no more than it can take is ever on its way.
+    let readers: Vec<(i32, Arc<AtomicUsize>, _)> = (0..3)
+        .map(|_| {
+            let (mut peer, client) = scene.peer(server);
+            let count = Arc::new(AtomicUsize::new(0));
+            let seen = count.clone();
+            let thread = std::thread::spawn(move || {
+                while seen.load(Ordering::Relaxed) < total / size {
+                    let frame = peer.frame();
+                    let number = format!("{}.", seen.load(Ordering::Relaxed));
+                    assert!(frame.payload.starts_with(number.as_bytes()) && frame.payload.len() == size);
+                    seen.fetch_add(1, Ordering::Relaxed);
+                }
+                peer
+            });
+            (client, count, thread)
+        })
+        .collect();
+
+    let (mut full, mut refused) = (false, 0);
+    let began = Instant::now();
+    for number in 0..total / size {
+        let near = || readers.iter().all(|(_, seen, _)| seen.load(Ordering::Relaxed) + 8 > number);
+        assert!(soon(WATCHDOG, near), "a reader is held up at message {number}");
+        let data = format!("={number}.{}", ".".repeat(size - number.to_string().len() - 1));
+        let reply = ask!(scene.host, "server_send", server.reference, 2, data);
+        let statuses = per_target(&reply);
+        for (client, ..) in &readers {
+            assert_eq!(statuses[client]["success"], true, "{}", statuses[client]);
+        }
+        if let Some(idle) = statuses.get(&idle_ref) {
+            if idle["success"] == false {
+                assert_eq!(idle["error"]["code"], QUEUE_FULL, "{idle}");
+                (full, refused) = (true, refused + 1);
+            } else {
+                assert!(!full, "the queue of a peer that reads nothing has room again");
+            }
+        }
+    }
+    let took = began.elapsed();
+    assert!(refused > 0, "nothing was ever refused");
+    for (_, _, thread) in readers {
+        thread.join().unwrap();
+    }
+    let event = scene.host.wait_for("close of the one who never reads", stall + WATCHDOG, |event| {
+        event.is("close") && event.client() == idle_ref
+    });
+    assert_eq!(event.code(), 1006, "{event:?}");
+    let unsent = event.context("unsent").as_i64();
+    assert!(unsent.is_some_and(|unsent| unsent > 0), "no count of unsent messages: {event:?}");
+    drop(idle);
+    eprintln!("3 × {} MiB in {took:?}, {refused} refused to the idle one, {unsent:?} unsent", total as u64 / MIB);
+    scene.finish();
+}
+
+#[test]
+fn row_16_a_peer_that_stops_reading_is_dropped_after_the_stall_time_and_not_before() {
+    let scene = Scene::new();
+    let stall = Duration::from_millis(2000);
+    let server = scene.server(json!({"sendStallMs": stall.as_millis() as u64}));
+    let (mut idle, idle_ref) = scene.peer_with(server, Peer::tcp_with_little_room(server.port));
+    let filled = ask!(scene.host, "repeat", 0, 100_000, "client_send", idle_ref, 2, "#65536");
+    let began = Instant::now();
+    assert_eq!(filled.status, QUEUE_FULL);
+    assert!(filled.done >= 16, "an empty queue of 1 MiB has taken {} messages of 64 KiB", filled.done);
+    // One more, small, is refused too: nothing gets past what waits.
+    ask!(scene.host, "client_send", idle_ref, 1, "*70000").fails(QUEUE_FULL, &["sendQueueBytes"]);
+    let event = scene.host.event("close", idle_ref);
+    assert_eq!(event.code(), 1006, "{event:?}");
+    assert!(began.elapsed() > stall - Duration::from_millis(200), "already after {:?}", began.elapsed());
+    assert!(began.elapsed() < stall * 2, "not before {:?}", began.elapsed());
+    assert!(idle.ends(PROMPTLY));
+    scene.finish();
+}
+
+#[test]
+fn row_17_a_peer_that_reads_10_kb_a_second_is_kept_and_gets_everything_in_order() {
+    let scene = Scene::new();
+    let stall = Duration::from_millis(scaled(2000, 30_000));
+    let server = scene.server(json!({"sendStallMs": stall.as_millis() as u64, "sendQueueBytes": 4 * MIB}));
+    let (mut slow, client) = scene.peer_with(server, Peer::tcp_with_little_room(server.port));
+    let filled = ask!(scene.host, "repeat", 0, 100_000, "client_send", client, 2, "#16384");
+    assert_eq!(filled.status, QUEUE_FULL);
+    let until = Instant::now() + stall * 3;
+    while Instant::now() < until {
+        let began = Instant::now();
+        assert!(slow.swallow(1000) > 0, "the slow reader was dropped");
+        std::thread::sleep(Duration::from_millis(100).saturating_sub(began.elapsed()));
+    }
+    assert_eq!(scene.host.take(|event| event.is("close")), []);
+    for number in 0..filled.done {
+        let frame = slow.frame();
+        assert!(frame.payload.starts_with(format!("{number}.").as_bytes()), "message {number}");
+        assert_eq!((frame.payload.len(), frame.opcode), (16384, BINARY));
+    }
+    // Once there is room again, sending goes on.
+    ask!(scene.host, "client_send", client, 1, "=on").ok();
+    assert_eq!(slow.frame().payload, b"on");
+    scene.finish();
+}
+
+#[test]
+fn row_16_a_drain_event_tells_when_there_is_room_again() {
+    let scene = Scene::new();
+    let server = scene.server(json!({"drain": true}));
+    let (mut peer, client) = scene.peer_with(server, Peer::tcp_with_little_room(server.port));
+    let filled = ask!(scene.host, "repeat", 0, 100_000, "client_send", client, 2, "#65536");
+    assert_eq!(filled.status, QUEUE_FULL);
+    assert_eq!(scene.host.take(|event| event.is("drain")), []);
+    for _ in 0..filled.done {
+        peer.frame();
+    }
+    scene.host.event("drain", client);
+    ask!(scene.host, "client_send", client, 2, "#65536").ok();
+    peer.frame();
+    scene.finish();
+}
+
+/// Many connections that each send numbered messages until told to stop, and answer pings.
+struct Senders {
+    stop: Arc<AtomicBool>,
+    /// When the last byte was taken.
+    moved: Arc<AtomicUsize>,
+    thread: std::thread::JoinHandle<Vec<(i32, i64, Peer)>>,
+    began: Instant,
+}
+
+impl Senders {
+    fn start(peers: Vec<(Peer, i32)>, size: usize) -> Senders {
+        let (stop, moved) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (stopped, moving, began) = (stop.clone(), moved.clone(), Instant::now());
+        let thread = std::thread::spawn(move || {
+            let mut senders: Vec<Sender> = peers.into_iter().map(|(peer, client)| Sender::new(peer, client)).collect();
+            loop {
+                let enough = stopped.load(Ordering::Relaxed);
+                let mut any = false;
+                for sender in &mut senders {
+                    any |= sender.turn(size, enough);
+                }
+                if any {
+                    moving.store(began.elapsed().as_millis() as usize, Ordering::Relaxed);
+                } else {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                if enough && senders.iter().all(|sender| sender.waiting.is_empty()) {
+                    break;
+                }
+            }
+            senders.into_iter().map(|sender| (sender.client, sender.number, sender.peer)).collect()
+        });
+        Senders { stop, moved, thread, began }
+    }
+
+    fn stuck_for(&self) -> Duration {
+        self.began.elapsed().saturating_sub(Duration::from_millis(self.moved.load(Ordering::Relaxed) as u64))
+    }
+}
+
+struct Sender {
+    peer: Peer,
+    client: i32,
+    number: i64,
+    waiting: Vec<u8>,
+    heard: Vec<u8>,
+}
+
+impl Sender {
+    fn new(peer: Peer, client: i32) -> Sender {
+        peer.stream.set_nonblocking(true).unwrap();
+        Sender { peer, client, number: 0, waiting: Vec::new(), heard: Vec::new() }
+    }
+
+    /// Sends what can be sent and answers what has come; whether anything moved.
+    fn turn(&mut self, size: usize, enough: bool) -> bool {
+        let mut bytes = [0; 4096];
+        if let Ok(count @ 1..) = self.peer.stream.read(&mut bytes) {
+            self.heard.extend_from_slice(&bytes[..count]);
+            // All that comes are short frames without a mask: pings.
+            while self.heard.len() >= 2 && self.heard.len() >= 2 + self.heard[1] as usize {
+                let frame: Vec<u8> = self.heard.drain(..2 + self.heard[1] as usize).collect();
+                assert_eq!(frame[0], 0x80 | PING);
+                let pong = self.peer.encode(&Frame::new(PONG, &frame[2..]));
+                self.waiting.extend(pong);
+            }
+        }
+        if self.waiting.is_empty() && !enough {
+            let mut payload = format!("{}.", self.number).into_bytes();
+            payload.resize(size, b'.');
+            self.waiting = self.peer.encode(&Frame::new(BINARY, payload));
+            self.number += 1;
+        }
+        match self.peer.stream.write(&self.waiting) {
+            Ok(count) => {
+                self.waiting.drain(..count);
+                count > 0
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => false,
+            Err(error) => panic!("the connection of {} has ended: {error}", self.client),
+        }
+    }
+}
+
+fn host_that_does_not_look(size: usize, options: Value, growth: u64) {
+    let scene = Scene::pulling();
+    scene.may_grow(growth);
+    ask!(scene.host, "quiet", "message").ok();
+    let server = scene.server(options);
+    let mut peers = Vec::new();
+    for _ in 0..100 {
+        peers.push(Peer::client(server.port));
+    }
+    let refs = |reply: Reply| reply.body.as_array().unwrap().iter().map(|r| r.as_i64().unwrap() as i32).collect();
+    let mut clients: Vec<i32> = Vec::new();
+    let all = soon(WATCHDOG, || {
+        clients = refs(ask!(scene.host, "server_clients", server.reference));
+        clients.len() == 100
+    });
+    assert!(all, "{} clients", clients.len());
+    scene.beat(scene.echo.port);
+
+    let senders = Senders::start(peers.into_iter().zip(clients).collect(), size);
+    // Reading pauses: nothing more is taken, for longer than the pings and their time-out.
+    assert!(soon(6 * WATCHDOG, || senders.stuck_for() > Duration::from_secs(scaled(4, 60))), "never stuck");
+    assert!(scene.growth() < growth, "grown by {} KiB", scene.growth() >> 10);
+    assert_eq!(scene.host.take(|event| !event.is("loop")), [], "the host has not looked");
+    scene.still_beats();
+
+    ask!(scene.host, "loop", "pull", 100).ok();
+    senders.stop.store(true, Ordering::Relaxed);
+    let sent = senders.thread.join().unwrap();
+    let total: i64 = sent.iter().map(|(_, number, _)| number).sum();
+    let mut tally = Value::Null;
+    let arrived = soon(3 * WATCHDOG, || {
+        tally = ask!(scene.host, "tally").body;
+        tally["types"]["message"] == total
+    });
+    assert!(arrived, "of {total} messages {} have come", tally["types"]["message"]);
+    // Nobody knows which ref is whose, but each ref is one peer: the counts are the same, and each count is whole.
+    let senders_heard = tally["senders"].as_object().unwrap();
+    let mut heard: Vec<i64> = senders_heard.values().map(|sender| sender["count"].as_i64().unwrap()).collect();
+    let mut numbers: Vec<i64> = sent.iter().map(|(_, number, _)| *number).collect();
+    heard.sort();
+    numbers.sort();
+    assert_eq!(heard, numbers);
+    for sender in senders_heard.values() {
+        let count = sender["count"].as_i64().unwrap();
+        assert_eq!(sender["disorder"], 0, "{sender}");
+        assert_eq!(sender["sum"], count * (count - 1) / 2, "{sender}");
+    }
+    assert!(scene.host.take(|event| event.is("close")).is_empty(), "a paused peer was taken for a dead one");
+    for (_, _, mut peer) in sent {
+        peer.stream.set_nonblocking(false).unwrap();
+        peer.send(&Frame::close(1000, "done"));
+        loop {
+            match peer.hear(PROMPTLY) {
+                Heard::Frame(frame) if frame.opcode == PING => {}
+                Heard::Frame(frame) => break assert_eq!(frame.opcode, adversary::CLOSE),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    ask!(scene.host, "server_stop", server.reference, "{}").ok();
+    assert_eq!(ask!(scene.host, "halt").status, OK);
+    scene.finish();
+}
+
+#[test]
+fn row_18_a_host_that_does_not_look_loses_nothing_and_memory_is_bounded_by_bytes() {
+    let options = json!({"pingInterval": 1, "pingTimeout": 1});
+    // The queue's 64 MiB, the read buffers and parts of messages of 100 connections.
+    host_that_does_not_look(16_000, options, 100 * MIB);
+}
+
+#[test]
+fn row_18_a_host_that_does_not_look_loses_nothing_and_memory_is_bounded_by_count() {
+    let options = json!({"pingInterval": 1, "pingTimeout": 1});
+    // 65,536 events of a few bytes each.
+    host_that_does_not_look(10, options, 50 * MIB);
+}

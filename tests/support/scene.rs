@@ -1,0 +1,283 @@
+//! What every fault test has around it: a host, a heartbeat that goes on through the fault, and at the end the check
+//! that the fault has left nothing behind.
+#![allow(dead_code)] // Each test binary uses a part of it.
+
+use crate::adversary::{Frame, Heard, PING, PONG, Peer, TEXT, raise_file_limit};
+use crate::ask;
+use crate::cc::Flavour;
+use crate::host::{Event, Host, OK, UNKNOWN_REF, WATCHDOG, soon};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// The longest time for which a heartbeat may be silent.
+const LONGEST_GAP: Duration = Duration::from_secs(1);
+/// Between two beats.
+const BEAT: Duration = Duration::from_millis(20);
+
+/// With WSPLUG_FULL=1 each test takes the figure that the table of faults names.
+pub fn scaled<T>(everyday: T, full: T) -> T {
+    if std::env::var_os("WSPLUG_FULL").is_some_and(|value| value == "1") { full } else { everyday }
+}
+
+pub const MIB: u64 = 1 << 20;
+
+pub struct Scene {
+    pub host: Host,
+    /// A server that sends everything back at once, whatever the host does meanwhile.
+    pub echo: Server,
+    hearts: Mutex<Vec<Heart>>,
+    things: Mutex<Vec<Thing>>,
+    before: Footing,
+    ready: Footing,
+    growth: Mutex<u64>,
+    gap: Mutex<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Server {
+    pub reference: i32,
+    pub port: u16,
+}
+
+impl Server {
+    pub fn url(&self) -> String {
+        format!("ws://127.0.0.1:{}/", self.port)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Thing {
+    Server(i32),
+    Client(i32),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Footing {
+    pub fds: u64,
+    pub threads: u64,
+    pub rss: u64,
+}
+
+impl Scene {
+    /// The host's callbacks run on the library's thread.
+    pub fn new() -> Scene {
+        Scene::with(Host::spawn(), "em")
+    }
+
+    /// The host has no callbacks: it looks for events itself.
+    pub fn pulling() -> Scene {
+        Scene::with(Host::spawn(), "")
+    }
+
+    pub fn flavoured(flavour: Flavour, callbacks: &str) -> Scene {
+        Scene::with(Host::spawn_as(flavour), callbacks)
+    }
+
+    fn with(host: Host, callbacks: &str) -> Scene {
+        raise_file_limit();
+        ask!(host, "abi_version");
+        let before = Footing::of(&host);
+        if !callbacks.is_empty() {
+            ask!(host, "callbacks", callbacks).ok();
+        }
+        ask!(host, "echo_method", "echo").ok();
+        let options = json!({"port": 0, "method": "echo", "dispatch": "inline"});
+        let echo = start(&host, &options);
+        let mut scene = Scene {
+            host,
+            echo,
+            hearts: Mutex::default(),
+            things: Mutex::default(),
+            before,
+            ready: before,
+            growth: Mutex::new(16 * MIB),
+            gap: Mutex::new(LONGEST_GAP),
+        };
+        // What the library makes once and keeps is not to be taken for a leak.
+        scene.warm_up(callbacks.is_empty());
+        scene.beat(echo.port);
+        scene.ready = Footing::of(&scene.host);
+        scene.host.forget_peak();
+        scene
+    }
+
+    fn warm_up(&self, pulls: bool) {
+        let server = self.server(json!({}));
+        let client = self.client(json!({"url": server.url()}));
+        ask!(self.host, "client_start", client, "{}").ok();
+        self.clear();
+        while pulls && ask!(self.host, "event_next", 0).status == OK {}
+        self.host.take(|_| true);
+    }
+
+    /// A server that listens; the port is 0 unless the options say otherwise.
+    pub fn server(&self, options: Value) -> Server {
+        let mut all = json!({"port": 0});
+        all.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+        let server = start(&self.host, &all);
+        self.things.lock().unwrap().push(Thing::Server(server.reference));
+        server
+    }
+
+    /// A client that has not been started.
+    pub fn client(&self, options: Value) -> i32 {
+        let client = ask!(self.host, "client_create", options).ok().reference;
+        self.things.lock().unwrap().push(Thing::Client(client));
+        client
+    }
+
+    /// An adversary as a client of `server`, and the ref under which the host knows it.
+    pub fn peer(&self, server: Server) -> (Peer, i32) {
+        self.peer_with(server, Peer::tcp(server.port))
+    }
+
+    pub fn peer_with(&self, server: Server, tcp: Peer) -> (Peer, i32) {
+        let address = tcp.stream.local_addr().unwrap();
+        let peer = tcp.upgraded("");
+        let is_it = |event: &Event| {
+            event.is("open") && event.server() == server.reference && *event.context("remotePort") == address.port()
+        };
+        let client = self.host.wait_for("open", WATCHDOG, is_it).client();
+        (peer, client)
+    }
+
+    /// A further heartbeat on a server of which the host's callbacks may be slow: the library answers pings by itself.
+    pub fn beat(&self, port: u16) {
+        let opcode = if port == self.echo.port { TEXT } else { PING };
+        let heart = Heart::start(port, opcode);
+        self.hearts.lock().unwrap().push(heart);
+    }
+
+    /// Every heart has beaten again.
+    pub fn still_beats(&self) {
+        for heart in self.hearts.lock().unwrap().iter() {
+            heart.beats_again();
+        }
+    }
+
+    /// What the test holds in the host's memory by its own will, over the usual 16 MiB.
+    pub fn may_grow(&self, bytes: u64) {
+        *self.growth.lock().unwrap() = bytes;
+    }
+
+    /// How long the test itself stops the host.
+    pub fn may_pause(&self, time: Duration) {
+        *self.gap.lock().unwrap() = LONGEST_GAP + time;
+    }
+
+    /// How much the resident memory has grown at the most since the scene was set.
+    pub fn growth(&self) -> u64 {
+        self.host.peak_rss().saturating_sub(self.ready.rss)
+    }
+
+    pub fn ready(&self) -> Footing {
+        self.ready
+    }
+
+    /// Clears every server and client of the test.
+    pub fn clear(&self) {
+        for thing in self.things.lock().unwrap().drain(..).rev() {
+            let reply = match thing {
+                Thing::Server(server) => ask!(self.host, "server_clear", server),
+                Thing::Client(client) => ask!(self.host, "client_clear", client),
+            };
+            assert!([OK, UNKNOWN_REF].contains(&reply.status), "{thing:?}: {}", reply.body);
+        }
+    }
+
+    /// The fault is over: nothing of it is left, and the library ends cleanly.
+    pub fn finish(self) {
+        let grown = self.growth();
+        self.clear();
+        let mut last = Footing::of(&self.host);
+        let back = soon(WATCHDOG, || {
+            last = Footing::of(&self.host);
+            last.fds == self.ready.fds && last.threads <= self.ready.threads
+        });
+        assert!(back, "not back to {:?} but {last:?}: {:?}", self.ready, self.open_files());
+        for heart in self.hearts.lock().unwrap().drain(..) {
+            heart.finish(*self.gap.lock().unwrap());
+        }
+        ask!(self.host, "server_clear", self.echo.reference).ok();
+        ask!(self.host, "shutdown", 5000).ok();
+        let back = soon(WATCHDOG, || {
+            last = Footing::of(&self.host);
+            last.fds == self.before.fds && last.threads == self.before.threads
+        });
+        assert!(back, "after shutdown not back to {:?} but {last:?}: {:?}", self.before, self.open_files());
+        let limit = *self.growth.lock().unwrap();
+        assert!(grown <= limit, "the host has grown by {} KiB, not at most {} KiB", grown >> 10, limit >> 10);
+        self.host.leave();
+    }
+
+    fn open_files(&self) -> Vec<String> {
+        let list = std::fs::read_dir(format!("/proc/{}/fd", self.host.pid)).unwrap();
+        list.filter_map(|entry| Some(std::fs::read_link(entry.ok()?.path()).ok()?.display().to_string())).collect()
+    }
+}
+
+fn start(host: &Host, options: &Value) -> Server {
+    let reference = ask!(host, "server_create", options).ok().reference;
+    let started = ask!(host, "server_start", reference, "{}").ok().body;
+    Server { reference, port: started["port"].as_u64().expect("the reply has the port") as u16 }
+}
+
+impl Footing {
+    fn of(host: &Host) -> Footing {
+        Footing { fds: host.fds(), threads: host.threads(), rss: host.rss() }
+    }
+}
+
+/// A connection that sends something every 20 ms and notes when the answers come.
+struct Heart {
+    port: u16,
+    over: Arc<AtomicBool>,
+    beats: Arc<Mutex<u64>>,
+    thread: JoinHandle<Result<Duration, String>>,
+}
+
+impl Heart {
+    fn start(port: u16, opcode: u8) -> Heart {
+        let (over, beats) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(0)));
+        let (stop, count) = (over.clone(), beats.clone());
+        let mut peer = Peer::client(port);
+        let thread = std::thread::spawn(move || {
+            let (mut longest, mut last) = (Duration::ZERO, Instant::now());
+            while !stop.load(Ordering::Relaxed) {
+                let said = format!("beat {}", count.lock().unwrap());
+                peer.send(&Frame::new(opcode, &said));
+                loop {
+                    match peer.hear(6 * WATCHDOG) {
+                        Heard::Frame(frame) if frame.opcode == PING => peer.send(&Frame::new(PONG, frame.payload)),
+                        Heard::Frame(frame) if frame.payload == said.as_bytes() => break,
+                        other => return Err(format!("{other:?} instead of {said:?}")),
+                    }
+                }
+                longest = longest.max(last.elapsed());
+                last = Instant::now();
+                *count.lock().unwrap() += 1;
+                std::thread::sleep(BEAT);
+            }
+            Ok(longest.max(last.elapsed()))
+        });
+        Heart { port, over, beats, thread }
+    }
+
+    fn beats_again(&self) {
+        let before = *self.beats.lock().unwrap();
+        // One beat may have been answered before the call.
+        assert!(soon(WATCHDOG, || *self.beats.lock().unwrap() > before + 1), "no heartbeat on port {}", self.port);
+    }
+
+    fn finish(self, longest_allowed: Duration) {
+        self.beats_again();
+        self.over.store(true, Ordering::Relaxed);
+        let longest = self.thread.join().unwrap();
+        let longest = longest.unwrap_or_else(|why| panic!("the heartbeat on port {} was harmed: {why}", self.port));
+        assert!(longest < longest_allowed, "a heartbeat on port {} took {longest:?}", self.port);
+    }
+}
