@@ -12,7 +12,8 @@ mod scene;
 
 use adversary::{Frame, PROMPTLY, Peer};
 use host::{
-    Host, INVALID_ARGUMENT, INVALID_OPTIONS, NETWORK, OK, Reply, TIMEOUT, TOO_LARGE, UNKNOWN_REF, WATCHDOG, WRONG_STATE,
+    Host, INVALID_ARGUMENT, INVALID_OPTIONS, NETWORK, OK, Reply, TIMEOUT, TOO_LARGE, UNKNOWN_REF,
+    WATCHDOG, WRONG_STATE,
 };
 use scene::{MIB, Scene, scaled};
 use serde_json::{Value, json};
@@ -33,7 +34,8 @@ fn row_01_a_missing_out_argument_is_named() {
     let scene = Scene::new();
     let host = &scene.host;
     ask!(host, "server_create", "{}", "~").fails(INVALID_ARGUMENT, &["server"]);
-    ask!(host, "client_create", json!({"url": scene.echo.url()}), "~").fails(INVALID_ARGUMENT, &["client"]);
+    ask!(host, "client_create", json!({"url": scene.echo.url()}), "~")
+        .fails(INVALID_ARGUMENT, &["client"]);
     assert_eq!(ask!(host, "event_next", 0, "~").status, INVALID_ARGUMENT);
     assert_eq!(ask!(host, "echo_method", "~").status, INVALID_ARGUMENT);
     scene.finish();
@@ -43,12 +45,24 @@ fn row_01_a_missing_out_argument_is_named() {
 fn row_01_a_null_event_null_text_and_unknown_status_are_harmless() {
     let scene = Scene::new();
     let host = &scene.host;
-    assert_eq!(ask!(host, "null_event").status, 8, "every accessor of a NULL event gives 0 or NULL");
-    assert_eq!(ask!(host, "text_copy", "abc", "~", 0).status, 4, "the bytes needed, the NUL among them");
+    assert_eq!(
+        ask!(host, "null_event").status,
+        8,
+        "every accessor of a NULL event gives 0 or NULL"
+    );
+    assert_eq!(
+        ask!(host, "text_copy", "abc", "~", 0).status,
+        4,
+        "the bytes needed, the NUL among them"
+    );
     assert_eq!(ask!(host, "text_copy", "abc", "buffer", 2).status, 4);
     assert!(ask!(host, "text_copy", "~", "buffer", 10).status <= 1);
     for status in [0, 1, -1, -99, 12345, i32::MIN] {
-        assert_ne!(ask!(host, "status_text", status).body.as_str(), Some(""), "{status}");
+        assert_ne!(
+            ask!(host, "status_text", status).body.as_str(),
+            Some(""),
+            "{status}"
+        );
     }
     scene.finish();
 }
@@ -69,16 +83,31 @@ fn row_01_a_ref_that_is_no_ref_is_refused_by_every_function() {
         refused(ask!(host, "client_stop", wrong, "{}"));
         refused(ask!(host, "client_send", wrong, 1, "=x"));
         refused(ask!(host, "client_clear", wrong));
-        assert_eq!(ask!(host, "server_send", wrong, 1, "=x").status, UNKNOWN_REF);
+        assert_eq!(
+            ask!(host, "server_send", wrong, 1, "=x").status,
+            UNKNOWN_REF
+        );
         assert_eq!(ask!(host, "server_clients", wrong).status, UNKNOWN_REF);
-        assert_eq!(ask!(host, "server_messages", wrong, "{}").status, UNKNOWN_REF);
-        assert_eq!(ask!(host, "client_messages", wrong, "{}").status, UNKNOWN_REF);
+        assert_eq!(
+            ask!(host, "server_messages", wrong, "{}").status,
+            UNKNOWN_REF
+        );
+        assert_eq!(
+            ask!(host, "client_messages", wrong, "{}").status,
+            UNKNOWN_REF
+        );
         // Without a place for the reply nothing changes.
-        assert_eq!(ask!(host, "-client_send", wrong, 1, "=x").status, UNKNOWN_REF);
+        assert_eq!(
+            ask!(host, "-client_send", wrong, 1, "=x").status,
+            UNKNOWN_REF
+        );
     }
     // A ref of the other sort is as wrong as none.
     ask!(host, "client_send", server, 1, "=x").fails(UNKNOWN_REF, &[]);
-    assert_eq!(ask!(host, "server_send", client, 1, "=x").status, UNKNOWN_REF);
+    assert_eq!(
+        ask!(host, "server_send", client, 1, "=x").status,
+        UNKNOWN_REF
+    );
     scene.finish();
 }
 
@@ -89,15 +118,24 @@ fn row_01_data_length_and_kind_are_checked_and_named() {
     let host = &scene.host;
     for length in [-1, i32::MIN] {
         ask!(host, "client_send", client, 1, "=abc", length).fails(INVALID_ARGUMENT, &["length"]);
-        assert_eq!(ask!(host, "server_send", server, 1, "=abc", "{}", length).status, INVALID_ARGUMENT);
+        assert_eq!(
+            ask!(host, "server_send", server, 1, "=abc", "{}", length).status,
+            INVALID_ARGUMENT
+        );
     }
     for length in [1, 5, i32::MAX] {
         ask!(host, "client_send", client, 1, "~", length).fails(INVALID_ARGUMENT, &["data"]);
-        assert_eq!(ask!(host, "server_send", server, 1, "~", "{}", length).status, INVALID_ARGUMENT);
+        assert_eq!(
+            ask!(host, "server_send", server, 1, "~", "{}", length).status,
+            INVALID_ARGUMENT
+        );
     }
     for kind in [0, 3, 7, 8, 11, 15, 16, -1, i32::MAX] {
         ask!(host, "client_send", client, kind, "=abc").fails(INVALID_ARGUMENT, &["kind"]);
-        assert_eq!(ask!(host, "server_send", server, kind, "=abc", "{}").status, INVALID_ARGUMENT);
+        assert_eq!(
+            ask!(host, "server_send", server, kind, "=abc", "{}").status,
+            INVALID_ARGUMENT
+        );
     }
     // RFC 6455 § 5.5: a control frame carries at most 125 bytes.
     for kind in [9, 10] {
@@ -111,7 +149,9 @@ fn row_01_data_length_and_kind_are_checked_and_named() {
     ask!(host, "client_send", client, 1, "~", 0).ok();
     ask!(host, "client_send", client, 2, "=x", 0).ok();
     ask!(host, "client_send", client, 1, "=first").ok();
-    let lengths: Vec<i32> = (0..3).map(|_| host.event("message", accepted).number("length")).collect();
+    let lengths: Vec<i32> = (0..3)
+        .map(|_| host.event("message", accepted).number("length"))
+        .collect();
     assert_eq!(lengths, [0, 0, 5]);
     scene.finish();
 }
@@ -130,7 +170,10 @@ fn row_01_null_options_mean_the_defaults() {
     let (server, client, _) = pair(&scene);
     for nothing in ["~", ""] {
         assert_eq!(ask!(host, "server_messages", server, nothing).status, OK);
-        assert_eq!(ask!(host, "server_send", server, 1, "=x", nothing).status, OK);
+        assert_eq!(
+            ask!(host, "server_send", server, 1, "=x", nothing).status,
+            OK
+        );
     }
     ask!(host, "client_stop", client, "~").ok();
     ask!(host, "server_stop", server, "~").ok();
@@ -139,7 +182,9 @@ fn row_01_null_options_mean_the_defaults() {
 
 /// A create that fails, and says so in words that hold all of `parts`.
 fn refused(host: &Host, options: impl AsRef<[u8]>, parts: &[&str]) -> Value {
-    let reply = host.call(&[b"server_create", options.as_ref()]).fails(INVALID_OPTIONS, parts);
+    let reply = host
+        .call(&[b"server_create", options.as_ref()])
+        .fails(INVALID_OPTIONS, parts);
     assert_eq!(reply.reference, 0, "nothing has been created");
     reply.body
 }
@@ -162,7 +207,10 @@ fn row_02_json_that_is_none_is_an_error_with_its_place() {
         ("{\"host\":\"\u{1}\"}".to_owned(), "column"),
         ("{\"host\":\"\\ud800\"}".to_owned(), "column"),
         (format!("{{\"port\":{}", "[".repeat(deep)), "column"),
-        (format!("{{\"unheard\":{}{}}}", "[".repeat(deep), "]".repeat(deep)), "column"),
+        (
+            format!("{{\"unheard\":{}{}}}", "[".repeat(deep), "]".repeat(deep)),
+            "column",
+        ),
         ("{".repeat(deep), "column"),
     ] {
         refused(host, options, &[place]);
@@ -189,7 +237,11 @@ fn row_02_an_option_of_the_wrong_type_or_out_of_range_is_named_with_what_was_giv
         (r#"{"maxMessage":"16 MiB"}"#, "maxMessage", "16 MiB"),
         (r#"{"pingInterval":-1}"#, "pingInterval", "-1"),
         (r#"{"pingInterval":true}"#, "pingInterval", "true"),
-        (r#"{"handshakeTimeoutMs":99999999999999999999}"#, "handshakeTimeoutMs", ""),
+        (
+            r#"{"handshakeTimeoutMs":99999999999999999999}"#,
+            "handshakeTimeoutMs",
+            "",
+        ),
         (r#"{"closeTimeoutMs":{}}"#, "closeTimeoutMs", ""),
         (r#"{"method":7}"#, "method", "7"),
         (r#"{"window":4294967296}"#, "window", "4294967296"),
@@ -201,7 +253,9 @@ fn row_02_an_option_of_the_wrong_type_or_out_of_range_is_named_with_what_was_giv
             assert_eq!(body["error"]["option"], option, "{options}: {body}");
         }
     }
-    let client = host.call(&["client_create", r#"{"url":7}"#]).fails(INVALID_OPTIONS, &["url", "7"]);
+    let client = host
+        .call(&["client_create", r#"{"url":7}"#])
+        .fails(INVALID_OPTIONS, &["url", "7"]);
     assert_eq!(client.reference, 0);
     scene.finish();
 }
@@ -215,7 +269,11 @@ fn row_02_an_unknown_option_is_named_with_the_nearest_known_one() {
     for part in ["pingIntervall", "pingInterval", "Host", "host", "fromage"] {
         assert!(ignored.contains(part), "no {part} in {ignored}");
     }
-    assert_eq!(ignored.matches("fromage").count(), 1, "nothing is near to it: {ignored}");
+    assert_eq!(
+        ignored.matches("fromage").count(),
+        1,
+        "nothing is near to it: {ignored}"
+    );
     ask!(scene.host, "server_clear", reply.reference).ok();
     // What create gives can be passed back as it is.
     let reply = ask!(scene.host, "server_create", json!({"port": 0})).ok();
@@ -239,7 +297,11 @@ fn row_02_options_of_100_mb_are_read_or_refused_and_their_memory_comes_back() {
         format!("{{\"port\":0,\"unheard\":[{}1]}}", "1,".repeat(size / 2)),
     ] {
         let reply = scene.host.call(&["server_create", &options]);
-        assert!([OK, INVALID_OPTIONS].contains(&reply.status), "{}", reply.status);
+        assert!(
+            [OK, INVALID_OPTIONS].contains(&reply.status),
+            "{}",
+            reply.status
+        );
         if reply.status == OK {
             ask!(scene.host, "server_clear", reply.reference).ok();
         }
@@ -255,7 +317,11 @@ fn does_not_start(scene: &Scene, options: Value, parts: &[&str]) -> i32 {
     let server = ask!(scene.host, "server_create", options).ok().reference;
     let began = Instant::now();
     ask!(scene.host, "server_start", server, "{}").fails(NETWORK, parts);
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
     server
 }
 
@@ -279,7 +345,8 @@ fn row_03_a_start_on_a_taken_port_fails_with_address_and_reason_and_works_when_i
 
 #[test]
 fn row_03_a_start_on_a_port_that_is_not_allowed_fails_with_address_and_reason() {
-    let privileged = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap();
+    let privileged =
+        std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap();
     if privileged.trim() == "0" {
         eprintln!("this machine lets everyone take every port");
         return;
@@ -289,7 +356,11 @@ fn row_03_a_start_on_a_port_that_is_not_allowed_fails_with_address_and_reason() 
     if unsafe { libc::geteuid() } == 0 {
         assert_eq!(ask!(scene.host, "become", 65534).status, 0);
     }
-    let server = does_not_start(&scene, json!({"port": 1}), &["127.0.0.1:1", "ermission denied"]);
+    let server = does_not_start(
+        &scene,
+        json!({"port": 1}),
+        &["127.0.0.1:1", "ermission denied"],
+    );
     ask!(scene.host, "server_start", server, json!({"port": 0})).ok();
     ask!(scene.host, "server_clear", server).ok();
     // Another user's /proc entries cannot be read: the footing of this host is not checked.
@@ -303,12 +374,30 @@ fn row_03_a_start_on_a_port_that_is_not_allowed_fails_with_address_and_reason() 
 fn row_03_a_start_on_an_address_that_is_not_here_fails_with_address_and_reason() {
     let scene = Scene::new();
     // RFC 5737 and RFC 3849: addresses for documentation are nobody's.
-    let four = does_not_start(&scene, json!({"host": "192.0.2.1", "port": 0}), &["192.0.2.1", "address"]);
-    let six = does_not_start(&scene, json!({"host": "2001:db8::1", "port": 0}), &["2001:db8::1", "address"]);
+    let four = does_not_start(
+        &scene,
+        json!({"host": "192.0.2.1", "port": 0}),
+        &["192.0.2.1", "address"],
+    );
+    let six = does_not_start(
+        &scene,
+        json!({"host": "2001:db8::1", "port": 0}),
+        &["2001:db8::1", "address"],
+    );
     ask!(scene.host, "name", "nosuch.test", 0, "");
-    let name = does_not_start(&scene, json!({"host": "nosuch.test", "port": 0}), &["nosuch.test"]);
+    let name = does_not_start(
+        &scene,
+        json!({"host": "nosuch.test", "port": 0}),
+        &["nosuch.test"],
+    );
     for server in [four, six, name] {
-        let reply = ask!(scene.host, "server_start", server, json!({"host": "localhost"})).ok();
+        let reply = ask!(
+            scene.host,
+            "server_start",
+            server,
+            json!({"host": "localhost"})
+        )
+        .ok();
         let port = reply.body["port"].as_u64().unwrap() as u16;
         assert_ne!(port, 0);
         Peer::client(port);
@@ -324,7 +413,17 @@ fn row_20_a_send_to_what_is_not_connected_is_refused_and_reaches_nobody() {
     let (server, other) = (scene.server(json!({})), scene.server(json!({})));
     let never = scene.client(json!({"url": server.url()}));
     ask!(host, "client_send", never, 1, "=x").fails(WRONG_STATE, &[]);
-    assert_eq!(ask!(host, "server_send", scene.server(json!({})).reference, 1, "=x").body, json!([]));
+    assert_eq!(
+        ask!(
+            host,
+            "server_send",
+            scene.server(json!({})).reference,
+            1,
+            "=x"
+        )
+        .body,
+        json!([])
+    );
 
     let (mut gone, closed) = scene.peer(server);
     gone.send(&Frame::close(1000, ""));
@@ -337,7 +436,14 @@ fn row_20_a_send_to_what_is_not_connected_is_refused_and_reaches_nobody() {
     assert_ne!(near_ref, closed, "a ref is not used again");
     ask!(host, "client_send", closed, 1, "=x").fails(UNKNOWN_REF, &[]);
     let targets = json!({"clients": [closed, never, far_ref, near_ref, 0, -7, 999_999]});
-    let reply = ask!(host, "server_send", server.reference, 1, "=for the near one", targets);
+    let reply = ask!(
+        host,
+        "server_send",
+        server.reference,
+        1,
+        "=for the near one",
+        targets
+    );
     let statuses = reply.body.as_array().expect("one status for each target");
     assert_eq!(statuses.len(), 7, "{}", reply.body);
     for status in statuses {
@@ -345,7 +451,14 @@ fn row_20_a_send_to_what_is_not_connected_is_refused_and_reaches_nobody() {
         assert_eq!(status["success"], is_near, "{status}");
         assert_eq!(status["error"].is_object(), !is_near, "{status}");
     }
-    ask!(host, "server_send", server.reference, 1, "=for nobody", json!({"clients": []}));
+    ask!(
+        host,
+        "server_send",
+        server.reference,
+        1,
+        "=for nobody",
+        json!({"clients": []})
+    );
     ask!(host, "client_send", far_ref, 1, "=for the far one").ok();
     ask!(host, "client_send", near_ref, 1, "=second").ok();
     assert_eq!(near.frame(), Frame::text("for the near one").masked(false));
@@ -367,9 +480,16 @@ fn row_20_refs_are_not_handed_out_again() {
     for _ in 0..scaled(500, 10_000) {
         for kind in ["server", "client"] {
             let options = json!({"url": "ws://127.0.0.1:9/"});
-            let reference = scene.host.call(&[format!("{kind}_create"), options.to_string()]).ok().reference;
+            let reference = scene
+                .host
+                .call(&[format!("{kind}_create"), options.to_string()])
+                .ok()
+                .reference;
             assert!(seen.insert(reference), "{reference} came twice");
-            scene.host.call(&[format!("{kind}_clear"), reference.to_string()]).ok();
+            scene
+                .host
+                .call(&[format!("{kind}_clear"), reference.to_string()])
+                .ok();
         }
     }
     scene.finish();
@@ -389,7 +509,11 @@ fn row_23_what_has_been_cleared_is_unknown_and_clearing_it_again_is_harmless() {
     }
     assert_eq!(ask!(host, "client_clear", client).status, UNKNOWN_REF);
     assert_eq!(ask!(host, "server_clear", server).status, UNKNOWN_REF);
-    assert_eq!(ask!(host, "null_event").status, 8, "a free of NULL is harmless");
+    assert_eq!(
+        ask!(host, "null_event").status,
+        8,
+        "a free of NULL is harmless"
+    );
     scene.finish();
 }
 

@@ -22,8 +22,14 @@ use std::time::{Duration, Instant};
 
 /// The status for each target of a broadcast.
 fn per_target(reply: &Reply) -> HashMap<i32, Value> {
-    let targets = reply.body.as_array().expect("a reply for each target").iter();
-    targets.map(|target| (target["client"].as_i64().unwrap() as i32, target.clone())).collect()
+    let targets = reply
+        .body
+        .as_array()
+        .expect("a reply for each target")
+        .iter();
+    targets
+        .map(|target| (target["client"].as_i64().unwrap() as i32, target.clone()))
+        .collect()
 }
 
 #[test]
@@ -44,7 +50,9 @@ fn row_16_one_who_never_reads_does_not_slow_a_broadcast_and_is_dropped_with_a_co
                 while seen.load(Ordering::Relaxed) < total / size {
                     let frame = peer.frame();
                     let number = format!("{}.", seen.load(Ordering::Relaxed));
-                    assert!(frame.payload.starts_with(number.as_bytes()) && frame.payload.len() == size);
+                    assert!(
+                        frame.payload.starts_with(number.as_bytes()) && frame.payload.len() == size
+                    );
                     seen.fetch_add(1, Ordering::Relaxed);
                 }
                 peer
@@ -56,9 +64,19 @@ fn row_16_one_who_never_reads_does_not_slow_a_broadcast_and_is_dropped_with_a_co
     let (mut full, mut refused) = (false, 0);
     let began = Instant::now();
     for number in 0..total / size {
-        let near = || readers.iter().all(|(_, seen, _)| seen.load(Ordering::Relaxed) + 8 > number);
-        assert!(soon(WATCHDOG, near), "a reader is held up at message {number}");
-        let data = format!("={number}.{}", ".".repeat(size - number.to_string().len() - 1));
+        let near = || {
+            readers
+                .iter()
+                .all(|(_, seen, _)| seen.load(Ordering::Relaxed) + 8 > number)
+        };
+        assert!(
+            soon(WATCHDOG, near),
+            "a reader is held up at message {number}"
+        );
+        let data = format!(
+            "={number}.{}",
+            ".".repeat(size - number.to_string().len() - 1)
+        );
         let reply = ask!(scene.host, "server_send", server.reference, 2, data);
         let statuses = per_target(&reply);
         for (client, ..) in &readers {
@@ -69,7 +87,10 @@ fn row_16_one_who_never_reads_does_not_slow_a_broadcast_and_is_dropped_with_a_co
                 assert_eq!(idle["error"]["code"], QUEUE_FULL, "{idle}");
                 (full, refused) = (true, refused + 1);
             } else {
-                assert!(!full, "the queue of a peer that reads nothing has room again");
+                assert!(
+                    !full,
+                    "the queue of a peer that reads nothing has room again"
+                );
             }
         }
     }
@@ -78,14 +99,22 @@ fn row_16_one_who_never_reads_does_not_slow_a_broadcast_and_is_dropped_with_a_co
     for (_, _, thread) in readers {
         thread.join().unwrap();
     }
-    let event = scene.host.wait_for("close of the one who never reads", stall + WATCHDOG, |event| {
-        event.is("close") && event.client() == idle_ref
-    });
+    let event = scene.host.wait_for(
+        "close of the one who never reads",
+        stall + WATCHDOG,
+        |event| event.is("close") && event.client() == idle_ref,
+    );
     assert_eq!(event.code(), 1006, "{event:?}");
     let unsent = event.context("unsent").as_i64();
-    assert!(unsent.is_some_and(|unsent| unsent > 0), "no count of unsent messages: {event:?}");
+    assert!(
+        unsent.is_some_and(|unsent| unsent > 0),
+        "no count of unsent messages: {event:?}"
+    );
     drop(idle);
-    eprintln!("3 × {} MiB in {took:?}, {refused} refused to the idle one, {unsent:?} unsent", total as u64 / MIB);
+    eprintln!(
+        "3 × {} MiB in {took:?}, {refused} refused to the idle one, {unsent:?} unsent",
+        total as u64 / MIB
+    );
     scene.finish();
 }
 
@@ -95,16 +124,37 @@ fn row_16_a_peer_that_stops_reading_is_dropped_after_the_stall_time_and_not_befo
     let stall = Duration::from_millis(2000);
     let server = scene.server(json!({"sendStallMs": stall.as_millis() as u64}));
     let (mut idle, idle_ref) = scene.peer_with(server, Peer::tcp_with_little_room(server.port));
-    let filled = ask!(scene.host, "repeat", 0, 100_000, "client_send", idle_ref, 2, "#65536");
+    let filled = ask!(
+        scene.host,
+        "repeat",
+        0,
+        100_000,
+        "client_send",
+        idle_ref,
+        2,
+        "#65536"
+    );
     let began = Instant::now();
     assert_eq!(filled.status, QUEUE_FULL);
-    assert!(filled.done >= 16, "an empty queue of 1 MiB has taken {} messages of 64 KiB", filled.done);
+    assert!(
+        filled.done >= 16,
+        "an empty queue of 1 MiB has taken {} messages of 64 KiB",
+        filled.done
+    );
     // One more, small, is refused too: nothing gets past what waits.
     ask!(scene.host, "client_send", idle_ref, 1, "*70000").fails(QUEUE_FULL, &["sendQueueBytes"]);
     let event = scene.host.event("close", idle_ref);
     assert_eq!(event.code(), 1006, "{event:?}");
-    assert!(began.elapsed() > stall - Duration::from_millis(200), "already after {:?}", began.elapsed());
-    assert!(began.elapsed() < stall * 2, "not before {:?}", began.elapsed());
+    assert!(
+        began.elapsed() > stall - Duration::from_millis(200),
+        "already after {:?}",
+        began.elapsed()
+    );
+    assert!(
+        began.elapsed() < stall * 2,
+        "not before {:?}",
+        began.elapsed()
+    );
     assert!(idle.ends(PROMPTLY));
     scene.finish();
 }
@@ -113,9 +163,19 @@ fn row_16_a_peer_that_stops_reading_is_dropped_after_the_stall_time_and_not_befo
 fn row_17_a_peer_that_reads_10_kb_a_second_is_kept_and_gets_everything_in_order() {
     let scene = Scene::new();
     let stall = Duration::from_millis(scaled(2000, 30_000));
-    let server = scene.server(json!({"sendStallMs": stall.as_millis() as u64, "sendQueueBytes": 4 * MIB}));
+    let server =
+        scene.server(json!({"sendStallMs": stall.as_millis() as u64, "sendQueueBytes": 4 * MIB}));
     let (mut slow, client) = scene.peer_with(server, Peer::tcp_with_little_room(server.port));
-    let filled = ask!(scene.host, "repeat", 0, 100_000, "client_send", client, 2, "#16384");
+    let filled = ask!(
+        scene.host,
+        "repeat",
+        0,
+        100_000,
+        "client_send",
+        client,
+        2,
+        "#16384"
+    );
     assert_eq!(filled.status, QUEUE_FULL);
     let until = Instant::now() + stall * 3;
     while Instant::now() < until {
@@ -126,7 +186,10 @@ fn row_17_a_peer_that_reads_10_kb_a_second_is_kept_and_gets_everything_in_order(
     assert_eq!(scene.host.take(|event| event.is("close")), []);
     for number in 0..filled.done {
         let frame = slow.frame();
-        assert!(frame.payload.starts_with(format!("{number}.").as_bytes()), "message {number}");
+        assert!(
+            frame.payload.starts_with(format!("{number}.").as_bytes()),
+            "message {number}"
+        );
         assert_eq!((frame.payload.len(), frame.opcode), (16384, BINARY));
     }
     // Once there is room again, sending goes on.
@@ -140,7 +203,16 @@ fn row_16_a_drain_event_tells_when_there_is_room_again() {
     let scene = Scene::new();
     let server = scene.server(json!({"drain": true}));
     let (mut peer, client) = scene.peer_with(server, Peer::tcp_with_little_room(server.port));
-    let filled = ask!(scene.host, "repeat", 0, 100_000, "client_send", client, 2, "#65536");
+    let filled = ask!(
+        scene.host,
+        "repeat",
+        0,
+        100_000,
+        "client_send",
+        client,
+        2,
+        "#65536"
+    );
     assert_eq!(filled.status, QUEUE_FULL);
     assert_eq!(scene.host.take(|event| event.is("drain")), []);
     for _ in 0..filled.done {
@@ -163,10 +235,16 @@ struct Senders {
 
 impl Senders {
     fn start(peers: Vec<(Peer, i32)>, size: usize) -> Senders {
-        let (stop, moved) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (stop, moved) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicUsize::new(0)),
+        );
         let (stopped, moving, began) = (stop.clone(), moved.clone(), Instant::now());
         let thread = std::thread::spawn(move || {
-            let mut senders: Vec<Sender> = peers.into_iter().map(|(peer, client)| Sender::new(peer, client)).collect();
+            let mut senders: Vec<Sender> = peers
+                .into_iter()
+                .map(|(peer, client)| Sender::new(peer, client))
+                .collect();
             loop {
                 let enough = stopped.load(Ordering::Relaxed);
                 let mut any = false;
@@ -182,13 +260,23 @@ impl Senders {
                     break;
                 }
             }
-            senders.into_iter().map(|sender| (sender.client, sender.number, sender.peer)).collect()
+            senders
+                .into_iter()
+                .map(|sender| (sender.client, sender.number, sender.peer))
+                .collect()
         });
-        Senders { stop, moved, thread, began }
+        Senders {
+            stop,
+            moved,
+            thread,
+            began,
+        }
     }
 
     fn stuck_for(&self) -> Duration {
-        self.began.elapsed().saturating_sub(Duration::from_millis(self.moved.load(Ordering::Relaxed) as u64))
+        self.began.elapsed().saturating_sub(Duration::from_millis(
+            self.moved.load(Ordering::Relaxed) as u64,
+        ))
     }
 }
 
@@ -203,7 +291,13 @@ struct Sender {
 impl Sender {
     fn new(peer: Peer, client: i32) -> Sender {
         peer.stream.set_nonblocking(true).unwrap();
-        Sender { peer, client, number: 0, waiting: Vec::new(), heard: Vec::new() }
+        Sender {
+            peer,
+            client,
+            number: 0,
+            waiting: Vec::new(),
+            heard: Vec::new(),
+        }
     }
 
     /// Sends what can be sent and answers what has come; whether anything moved.
@@ -245,7 +339,15 @@ fn host_that_does_not_look(size: usize, options: Value, growth: u64) {
     for _ in 0..100 {
         peers.push(Peer::client(server.port));
     }
-    let refs = |reply: Reply| reply.body.as_array().unwrap().iter().map(|r| r.as_i64().unwrap() as i32).collect();
+    let refs = |reply: Reply| {
+        reply
+            .body
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|r| r.as_i64().unwrap() as i32)
+            .collect()
+    };
     let mut clients: Vec<i32> = Vec::new();
     let all = soon(WATCHDOG, || {
         clients = refs(ask!(scene.host, "server_clients", server.reference));
@@ -256,9 +358,21 @@ fn host_that_does_not_look(size: usize, options: Value, growth: u64) {
 
     let senders = Senders::start(peers.into_iter().zip(clients).collect(), size);
     // Reading pauses: nothing more is taken, for longer than the pings and their time-out.
-    assert!(soon(6 * WATCHDOG, || senders.stuck_for() > Duration::from_secs(scaled(4, 60))), "never stuck");
-    assert!(scene.growth() < growth, "grown by {} KiB", scene.growth() >> 10);
-    assert_eq!(scene.host.take(|event| !event.is("loop")), [], "the host has not looked");
+    assert!(
+        soon(6 * WATCHDOG, || senders.stuck_for()
+            > Duration::from_secs(scaled(4, 60))),
+        "never stuck"
+    );
+    assert!(
+        scene.growth() < growth,
+        "grown by {} KiB",
+        scene.growth() >> 10
+    );
+    assert_eq!(
+        scene.host.take(|event| !event.is("loop")),
+        [],
+        "the host has not looked"
+    );
     scene.still_beats();
 
     ask!(scene.host, "loop", "pull", 100).ok();
@@ -270,10 +384,17 @@ fn host_that_does_not_look(size: usize, options: Value, growth: u64) {
         tally = ask!(scene.host, "tally").body;
         tally["types"]["message"] == total
     });
-    assert!(arrived, "of {total} messages {} have come", tally["types"]["message"]);
+    assert!(
+        arrived,
+        "of {total} messages {} have come",
+        tally["types"]["message"]
+    );
     // Nobody knows which ref is whose, but each ref is one peer: the counts are the same, and each count is whole.
     let senders_heard = tally["senders"].as_object().unwrap();
-    let mut heard: Vec<i64> = senders_heard.values().map(|sender| sender["count"].as_i64().unwrap()).collect();
+    let mut heard: Vec<i64> = senders_heard
+        .values()
+        .map(|sender| sender["count"].as_i64().unwrap())
+        .collect();
     let mut numbers: Vec<i64> = sent.iter().map(|(_, number, _)| *number).collect();
     heard.sort();
     numbers.sort();
@@ -283,7 +404,10 @@ fn host_that_does_not_look(size: usize, options: Value, growth: u64) {
         assert_eq!(sender["disorder"], 0, "{sender}");
         assert_eq!(sender["sum"], count * (count - 1) / 2, "{sender}");
     }
-    assert!(scene.host.take(|event| event.is("close")).is_empty(), "a paused peer was taken for a dead one");
+    assert!(
+        scene.host.take(|event| event.is("close")).is_empty(),
+        "a paused peer was taken for a dead one"
+    );
     for (_, _, mut peer) in sent {
         peer.stream.set_nonblocking(false).unwrap();
         peer.send(&Frame::close(1000, "done"));

@@ -10,7 +10,9 @@ mod host;
 #[path = "support/scene.rs"]
 mod scene;
 
-use adversary::{BINARY, CLOSE, CONTINUATION, Frame, Heard, PING, PONG, PROMPTLY, Peer, TEXT, listener, url};
+use adversary::{
+    BINARY, CLOSE, CONTINUATION, Frame, Heard, PING, PONG, PROMPTLY, Peer, TEXT, listener, url,
+};
 use host::{Event, INVALID_OPTIONS, OK, WATCHDOG, soon};
 use scene::{MIB, Scene, Server, scaled};
 use serde_json::{Value, json};
@@ -30,7 +32,12 @@ impl Role {
     /// First the library as the server, then as the client, both with `options`.
     fn both(scene: &Scene, options: Value) -> [Role; 2] {
         let server = scene.server(options.clone());
-        let role = |name| Role { name, server, listener: listener(), options: options.clone() };
+        let role = |name| Role {
+            name,
+            server,
+            listener: listener(),
+            options: options.clone(),
+        };
         [role("server"), role("client")]
     }
 
@@ -40,7 +47,10 @@ impl Role {
             return scene.peer(self.server);
         }
         let mut options = json!({"url": url(&self.listener), "enableAutomaticReconnection": false});
-        options.as_object_mut().unwrap().extend(self.options.as_object().unwrap().clone());
+        options
+            .as_object_mut()
+            .unwrap()
+            .extend(self.options.as_object().unwrap().clone());
         let client = scene.client(options);
         let starting = begin!(scene.host, "client_start", client, "{}");
         let peer = Peer::accept(&self.listener);
@@ -53,14 +63,23 @@ impl Role {
 /// The other side closes with `code`, says why, ends the connection, and its host hears the same.
 fn is_closed_with(scene: &Scene, what: &str, peer: &mut Peer, client: i32, codes: &[u16]) {
     let (code, reason) = peer.close_frame(PROMPTLY);
-    assert!(codes.contains(&code), "{what}: closed with {code} {reason:?}");
+    assert!(
+        codes.contains(&code),
+        "{what}: closed with {code} {reason:?}"
+    );
     assert!(!reason.is_empty(), "{what}: no reason");
     peer.send(&Frame::close(code, ""));
     assert!(peer.ends(PROMPTLY), "{what}: the connection goes on");
     let event = scene.host.event("close", client);
-    assert_eq!((event.code(), event.reason()), (i64::from(code), &reason[..]), "{what}: {event:?}");
+    assert_eq!(
+        (event.code(), event.reason()),
+        (i64::from(code), &reason[..]),
+        "{what}: {event:?}"
+    );
     assert_eq!(*event.context("remote"), false, "{what}: {event:?}");
-    let later = scene.host.take(|event| event.client() == client && (event.is("message") || event.is("close")));
+    let later = scene
+        .host
+        .take(|event| event.client() == client && (event.is("message") || event.is("close")));
     assert_eq!(later, [], "{what}");
 }
 
@@ -70,51 +89,181 @@ fn offences(masks: bool) -> Vec<(String, Vec<Frame>, u16)> {
         Frame::new(opcode, payload)
     }
     let mut offences = vec![];
-    let mut add = |code, what: &str, frames: Vec<Frame>| offences.push((what.to_owned(), frames, code));
+    let mut add =
+        |code, what: &str, frames: Vec<Frame>| offences.push((what.to_owned(), frames, code));
     for rsv in [1, 2, 4, 7] {
-        add(1002, &format!("reserved bits {rsv:03b}"), vec![frame(TEXT, "x").rsv(rsv)]);
-        add(1002, &format!("reserved bits {rsv:03b} of a ping"), vec![frame(PING, "").rsv(rsv)]);
+        add(
+            1002,
+            &format!("reserved bits {rsv:03b}"),
+            vec![frame(TEXT, "x").rsv(rsv)],
+        );
+        add(
+            1002,
+            &format!("reserved bits {rsv:03b} of a ping"),
+            vec![frame(PING, "").rsv(rsv)],
+        );
     }
     for opcode in [3, 4, 5, 6, 7, 11, 12, 13, 14, 15] {
         add(1002, &format!("opcode {opcode}"), vec![frame(opcode, "")]);
-        add(1002, &format!("opcode {opcode}, large"), vec![frame(opcode, [0; 40]).declared(1 << 40)]);
+        add(
+            1002,
+            &format!("opcode {opcode}, large"),
+            vec![frame(opcode, [0; 40]).declared(1 << 40)],
+        );
     }
-    add(1002, "the other side's masking", vec![frame(TEXT, "hello").masked(!masks)]);
-    add(1002, "the other side's masking of an empty frame", vec![frame(BINARY, "").masked(!masks)]);
+    add(
+        1002,
+        "the other side's masking",
+        vec![frame(TEXT, "hello").masked(!masks)],
+    );
+    add(
+        1002,
+        "the other side's masking of an empty frame",
+        vec![frame(BINARY, "").masked(!masks)],
+    );
     for opcode in [PING, PONG, CLOSE] {
-        add(1002, &format!("a fragment of control frame {opcode}"), vec![frame(opcode, "").not_final()]);
-        add(1002, &format!("126 bytes in control frame {opcode}"), vec![frame(opcode, [3; 126])]);
-        add(1002, &format!("long length of control frame {opcode}"), vec![frame(opcode, [3; 5]).length_bytes(3)]);
+        add(
+            1002,
+            &format!("a fragment of control frame {opcode}"),
+            vec![frame(opcode, "").not_final()],
+        );
+        add(
+            1002,
+            &format!("126 bytes in control frame {opcode}"),
+            vec![frame(opcode, [3; 126])],
+        );
+        add(
+            1002,
+            &format!("long length of control frame {opcode}"),
+            vec![frame(opcode, [3; 5]).length_bytes(3)],
+        );
     }
-    add(1002, "a continuation of nothing", vec![frame(CONTINUATION, "x")]);
-    add(1002, "a continuation of nothing, not final", vec![frame(CONTINUATION, "x").not_final()]);
-    add(1002, "a message behind two fragments of another", vec![frame(TEXT, "x").not_final(), frame(CONTINUATION, "y").not_final(),
-        frame(BINARY, "z")]);
-    add(1002, "a message inside a fragmented one", vec![frame(TEXT, "x").not_final(), frame(TEXT, "y")]);
-    add(1002, "a message inside a fragmented one, after a ping", vec![frame(BINARY, "x").not_final(), frame(PING, ""),
-        frame(TEXT, "y").not_final()]);
-    add(1002, "a length in 3 bytes that fits into 1", vec![frame(BINARY, [0; 125]).length_bytes(3)]);
-    add(1002, "a length in 9 bytes that fits into 3", vec![frame(BINARY, [0; 126]).length_bytes(9)]);
-    add(1002, "a length in 9 bytes that fits into 1", vec![frame(TEXT, "").length_bytes(9)]);
-    add(1002, "a length with its top bit set", vec![frame(BINARY, "").declared(1 << 63)]);
-    add(1002, "a length of all ones", vec![frame(BINARY, "").declared(u64::MAX)]);
+    add(
+        1002,
+        "a continuation of nothing",
+        vec![frame(CONTINUATION, "x")],
+    );
+    add(
+        1002,
+        "a continuation of nothing, not final",
+        vec![frame(CONTINUATION, "x").not_final()],
+    );
+    add(
+        1002,
+        "a message behind two fragments of another",
+        vec![
+            frame(TEXT, "x").not_final(),
+            frame(CONTINUATION, "y").not_final(),
+            frame(BINARY, "z"),
+        ],
+    );
+    add(
+        1002,
+        "a message inside a fragmented one",
+        vec![frame(TEXT, "x").not_final(), frame(TEXT, "y")],
+    );
+    add(
+        1002,
+        "a message inside a fragmented one, after a ping",
+        vec![
+            frame(BINARY, "x").not_final(),
+            frame(PING, ""),
+            frame(TEXT, "y").not_final(),
+        ],
+    );
+    add(
+        1002,
+        "a length in 3 bytes that fits into 1",
+        vec![frame(BINARY, [0; 125]).length_bytes(3)],
+    );
+    add(
+        1002,
+        "a length in 9 bytes that fits into 3",
+        vec![frame(BINARY, [0; 126]).length_bytes(9)],
+    );
+    add(
+        1002,
+        "a length in 9 bytes that fits into 1",
+        vec![frame(TEXT, "").length_bytes(9)],
+    );
+    add(
+        1002,
+        "a length with its top bit set",
+        vec![frame(BINARY, "").declared(1 << 63)],
+    );
+    add(
+        1002,
+        "a length of all ones",
+        vec![frame(BINARY, "").declared(u64::MAX)],
+    );
     add(1002, "a close of one byte", vec![frame(CLOSE, [3])]);
-    for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535] {
-        add(1002, &format!("close code {code}"), vec![Frame::close(code, "x")]);
+    for code in [
+        0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535,
+    ] {
+        add(
+            1002,
+            &format!("close code {code}"),
+            vec![Frame::close(code, "x")],
+        );
     }
-    add(1007, "a close reason that is no UTF-8", vec![Frame::close(1000, [0xff])]);
-    add(1007, "a close reason that is cut off", vec![Frame::close(1000, [b'a', 0xe2, 0x82])]);
-    for bytes in [&b"\xff"[..], b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"a\x80", b"\xe2\x82", b"\xf0\x9f\x98"] {
-        add(1007, &format!("text {bytes:02x?}"), vec![frame(TEXT, bytes)]);
-        add(1007, &format!("text {bytes:02x?} in the second fragment"), vec![frame(TEXT, "ok").not_final(),
-            frame(CONTINUATION, bytes)]);
+    add(
+        1007,
+        "a close reason that is no UTF-8",
+        vec![Frame::close(1000, [0xff])],
+    );
+    add(
+        1007,
+        "a close reason that is cut off",
+        vec![Frame::close(1000, [b'a', 0xe2, 0x82])],
+    );
+    for bytes in [
+        &b"\xff"[..],
+        b"\xc0\xaf",
+        b"\xed\xa0\x80",
+        b"\xf4\x90\x80\x80",
+        b"a\x80",
+        b"\xe2\x82",
+        b"\xf0\x9f\x98",
+    ] {
+        add(
+            1007,
+            &format!("text {bytes:02x?}"),
+            vec![frame(TEXT, bytes)],
+        );
+        add(
+            1007,
+            &format!("text {bytes:02x?} in the second fragment"),
+            vec![frame(TEXT, "ok").not_final(), frame(CONTINUATION, bytes)],
+        );
     }
-    add(1007, "text cut off at a fragment and not gone on", vec![frame(TEXT, [0xe2, 0x82]).not_final(), frame(CONTINUATION, "x")
-        .not_final()]);
-    add(1007, "text that fails long before its end", vec![frame(TEXT, b"ok \xc0").declared(1000)]);
-    add(1007, "text that fails in a fragment that is not the last", vec![frame(TEXT, b"\xf5").not_final()]);
-    add(1009, "a message over the limit", vec![frame(BINARY, "").declared(1_000_001)]);
-    add(1009, "a message far over the limit", vec![frame(BINARY, "").declared((1 << 63) - 1)]);
+    add(
+        1007,
+        "text cut off at a fragment and not gone on",
+        vec![
+            frame(TEXT, [0xe2, 0x82]).not_final(),
+            frame(CONTINUATION, "x").not_final(),
+        ],
+    );
+    add(
+        1007,
+        "text that fails long before its end",
+        vec![frame(TEXT, b"ok \xc0").declared(1000)],
+    );
+    add(
+        1007,
+        "text that fails in a fragment that is not the last",
+        vec![frame(TEXT, b"\xf5").not_final()],
+    );
+    add(
+        1009,
+        "a message over the limit",
+        vec![frame(BINARY, "").declared(1_000_001)],
+    );
+    add(
+        1009,
+        "a message far over the limit",
+        vec![frame(BINARY, "").declared((1 << 63) - 1)],
+    );
     offences
 }
 
@@ -141,11 +290,18 @@ fn row_10_each_protocol_error_gets_its_close_code() {
 fn row_10_each_protocol_error_gets_its_close_code_byte_by_byte_and_behind_a_good_message() {
     let scene = Scene::new();
     for role in Role::both(&scene, json!({"maxMessage": 1_000_000})) {
-        for (what, frames, code) in offences(role.name == "server").into_iter().step_by(scaled(4, 1)) {
+        for (what, frames, code) in offences(role.name == "server")
+            .into_iter()
+            .step_by(scaled(4, 1))
+        {
             let (mut peer, client) = role.connect(&scene);
             peer.send(&Frame::text("good"));
             assert_eq!(scene.host.event("message", client).bytes(), b"good");
-            for byte in frames.iter().flat_map(|frame| peer.encode(frame)).collect::<Vec<u8>>() {
+            for byte in frames
+                .iter()
+                .flat_map(|frame| peer.encode(frame))
+                .collect::<Vec<u8>>()
+            {
                 peer.send_bytes(&[byte]);
             }
             is_closed_with(&scene, &what, &mut peer, client, &[code]);
@@ -172,10 +328,24 @@ fn row_10_every_split_of_a_good_stream_gives_the_same_messages() {
         for split in 0..bytes.len() {
             peer.send_bytes(&bytes[..split]);
             peer.send_bytes(&bytes[split..]);
-            let messages: Vec<Event> = (0..3).map(|_| scene.host.event("message", client)).collect();
-            assert_eq!(messages[0].bytes(), "h\u{e9}llo".as_bytes(), "split at {split}");
-            assert_eq!(messages[1].bytes(), "\u{20ac}".as_bytes(), "split at {split}");
-            assert_eq!((messages[2].number("length"), messages[2].number("kind")), (300, 2), "split at {split}");
+            let messages: Vec<Event> = (0..3)
+                .map(|_| scene.host.event("message", client))
+                .collect();
+            assert_eq!(
+                messages[0].bytes(),
+                "h\u{e9}llo".as_bytes(),
+                "split at {split}"
+            );
+            assert_eq!(
+                messages[1].bytes(),
+                "\u{20ac}".as_bytes(),
+                "split at {split}"
+            );
+            assert_eq!(
+                (messages[2].number("length"), messages[2].number("kind")),
+                (300, 2),
+                "split at {split}"
+            );
         }
         assert_eq!(peer.frame().opcode, PONG);
     }
@@ -226,7 +396,10 @@ fn row_11_a_message_may_be_exactly_as_long_as_the_limit_in_one_piece_and_in_many
         peer.send(&Frame::new(CONTINUATION, "").not_final());
         peer.send(&Frame::new(CONTINUATION, "x"));
         for _ in 0..2 {
-            assert_eq!(scene.host.event("message", client).number("length") as usize, limit);
+            assert_eq!(
+                scene.host.event("message", client).number("length") as usize,
+                limit
+            );
         }
         // The sum of the fragments is one too many: told by the header of the last.
         peer.send(&Frame::new(BINARY, vec![1; limit / 2]).not_final());
@@ -252,20 +425,31 @@ fn row_12_two_hundred_promises_of_16_mib_cost_nothing_and_end_with_the_ping_time
         assert_eq!(event.code(), 1006, "{event:?}");
         assert!(event.reason().contains("pong"), "{event:?}");
     }
-    assert!(promised.elapsed() < Duration::from_secs(5), "{:?}", promised.elapsed());
+    assert!(
+        promised.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        promised.elapsed()
+    );
     let grown = scene.host.virtual_size().saturating_sub(before);
     assert!(grown < 200 * MIB, "grown by {} KiB", grown >> 10);
     for (mut peer, _) in peers {
         assert!(peer.ends(PROMPTLY));
     }
-    assert!(scene.growth() < 8 * MIB, "grown by {} KiB", scene.growth() >> 10);
+    assert!(
+        scene.growth() < 8 * MIB,
+        "grown by {} KiB",
+        scene.growth() >> 10
+    );
     scene.finish();
 }
 
 #[test]
 fn row_13_a_flood_of_tiny_fragments_is_ended_before_it_costs_anything() {
     let scene = Scene::new();
-    for (role, count) in Role::both(&scene, json!({"fragments": false})).iter().zip([20_000, 140_000]) {
+    for (role, count) in Role::both(&scene, json!({"fragments": false}))
+        .iter()
+        .zip([20_000, 140_000])
+    {
         for payload in ["", "x"] {
             let (mut peer, client) = role.connect(&scene);
             let mut bytes = peer.encode(&Frame::text(payload).not_final());
@@ -277,15 +461,28 @@ fn row_13_a_flood_of_tiny_fragments_is_ended_before_it_costs_anything() {
             let mut writer = peer.stream.try_clone().unwrap();
             std::thread::spawn(move || writer.write_all(&bytes));
             let (code, _) = peer.close_frame(PROMPTLY);
-            assert!([1008, 1009].contains(&code), "{}: {payload:?}: {code}", role.name);
+            assert!(
+                [1008, 1009].contains(&code),
+                "{}: {payload:?}: {code}",
+                role.name
+            );
             let event = scene.host.event("close", client);
             assert_eq!(event.code(), i64::from(code), "{event:?}");
             let cost = scene.host.cpu() - before;
-            assert!(cost < Duration::from_millis(200), "{}: {payload:?}: {cost:?}", role.name);
+            assert!(
+                cost < Duration::from_millis(200),
+                "{}: {payload:?}: {cost:?}",
+                role.name
+            );
             assert!(peer.ends(PROMPTLY));
         }
     }
-    assert_eq!(scene.host.take(|event| event.is("message") || event.is("fragment")), []);
+    assert_eq!(
+        scene
+            .host
+            .take(|event| event.is("message") || event.is("fragment")),
+        []
+    );
     scene.finish();
 }
 
@@ -303,7 +500,12 @@ fn row_13_as_many_fragments_as_are_allowed_make_a_message() {
             }
             peer.send(&Frame::new(CONTINUATION, "x"));
             if fits {
-                assert_eq!(scene.host.event("message", client).number("length"), 1000, "{}", role.name);
+                assert_eq!(
+                    scene.host.event("message", client).number("length"),
+                    1000,
+                    "{}",
+                    role.name
+                );
             } else {
                 is_closed_with(&scene, "1001 fragments", &mut peer, client, &[1008, 1009]);
             }
@@ -316,7 +518,9 @@ fn row_13_as_many_fragments_as_are_allowed_make_a_message() {
 fn flood(peer: &mut Peer, opcode: u8, count: u64) {
     let at_once = 1000;
     peer.stream.set_write_timeout(Some(2 * WATCHDOG)).unwrap();
-    let piece = peer.encode(&Frame::new(opcode, [b'x'; 125])).repeat(at_once as usize);
+    let piece = peer
+        .encode(&Frame::new(opcode, [b'x'; 125]))
+        .repeat(at_once as usize);
     for _ in 0..count / at_once {
         if peer.stream.write_all(&piece).is_err() {
             return;
@@ -336,7 +540,12 @@ fn row_15_a_flood_of_pings_that_reads_no_pong_costs_no_memory() {
         for opcode in [PING, PONG] {
             let (mut peer, client) = role.connect(&scene);
             flood(&mut peer, opcode, count);
-            assert!(scene.growth() < 10 * MIB, "{}: grown by {} KiB", role.name, scene.growth() >> 10);
+            assert!(
+                scene.growth() < 10 * MIB,
+                "{}: grown by {} KiB",
+                role.name,
+                scene.growth() >> 10
+            );
             // Whoever floods may be thrown out. If not, all is as before, and the last ping has its pong.
             peer.send(&Frame::new(PING, "the last"));
             peer.send(&Frame::text("and a message"));
@@ -380,11 +589,20 @@ fn row_31_a_reset_in_the_middle_of_a_message_delivers_no_part_of_it() {
                     peer.send(&Frame::new(PING, ""));
                     assert_eq!(peer.frame().opcode, PONG);
                 }
-                if ends_with_reset { peer.reset() } else { peer.fin() }
+                if ends_with_reset {
+                    peer.reset()
+                } else {
+                    peer.fin()
+                }
                 let event = scene.host.event("close", client);
                 assert_eq!(event.code(), 1006, "{}: {event:?}", role.name);
                 assert!(!event.reason().is_empty(), "{}: {event:?}", role.name);
-                assert_eq!(scene.host.take(|event| event.is("message") && event.client() == client), []);
+                assert_eq!(
+                    scene
+                        .host
+                        .take(|event| event.is("message") && event.client() == client),
+                    []
+                );
             }
         }
     }
@@ -402,9 +620,18 @@ fn row_31_what_comes_in_one_packet_with_the_end_is_not_lost() {
         peer.fin();
         assert_eq!(scene.host.event("message", client).bytes(), b"last words");
         let event = scene.host.event("close", client);
-        assert_eq!((event.code(), event.reason()), (1001, "going"), "{}", role.name);
+        assert_eq!(
+            (event.code(), event.reason()),
+            (1001, "going"),
+            "{}",
+            role.name
+        );
         assert_eq!(*event.context("remote"), true, "{event:?}");
-        assert_eq!(peer.close_frame(PROMPTLY).0, 1001, "a close is answered, even to half a connection");
+        assert_eq!(
+            peer.close_frame(PROMPTLY).0,
+            1001,
+            "a close is answered, even to half a connection"
+        );
         assert!(peer.ends(PROMPTLY));
     }
     scene.finish();
@@ -423,7 +650,12 @@ fn row_31_an_end_without_a_close_frame_is_1006_and_one_without_a_code_is_1005() 
 
         let (mut peer, client) = role.connect(&scene);
         peer.send(&Frame::new(CLOSE, ""));
-        assert_eq!(peer.frame().payload, b"", "{}: an empty close is answered by one", role.name);
+        assert_eq!(
+            peer.frame().payload,
+            b"",
+            "{}: an empty close is answered by one",
+            role.name
+        );
         let event = scene.host.event("close", client);
         assert_eq!((event.code(), event.reason()), (1005, ""), "{event:?}");
         assert!(peer.ends(PROMPTLY));
@@ -458,11 +690,18 @@ fn row_32_a_peer_that_ignores_the_close_is_let_go_after_the_timeout() {
         let options = json!({"code": 4001, "reason": "enough"});
         ask!(scene.host, "client_stop", client, options).ok();
         let waited = began.elapsed();
-        assert!(waited > Duration::from_millis(500) && waited < Duration::from_millis(1700), "{waited:?}");
+        assert!(
+            waited > Duration::from_millis(500) && waited < Duration::from_millis(1700),
+            "{waited:?}"
+        );
         assert_eq!(peer.close_frame(PROMPTLY), (4001, "enough".to_owned()));
         assert!(peer.ends(PROMPTLY), "{}", role.name);
         let event = scene.host.event("close", client);
-        assert!([1006, 4001].contains(&event.code()), "{}: {event:?}", role.name);
+        assert!(
+            [1006, 4001].contains(&event.code()),
+            "{}: {event:?}",
+            role.name
+        );
         assert_eq!(*event.context("remote"), false, "{event:?}");
     }
     scene.finish();
@@ -482,7 +721,11 @@ fn row_32_a_thousand_peers_that_ignore_the_close_do_not_hold_up_a_stop() {
         } else {
             ask!(scene.host, "server_clear", server.reference).ok();
         }
-        assert!(began.elapsed() < Duration::from_secs(2), "{command}: {:?}", began.elapsed());
+        assert!(
+            began.elapsed() < Duration::from_secs(2),
+            "{command}: {:?}",
+            began.elapsed()
+        );
         for (mut peer, client) in peers {
             let (code, _) = peer.close_frame(PROMPTLY);
             assert!([1000, 1001].contains(&code), "{command}: {code}");
@@ -501,18 +744,33 @@ fn row_32_when_both_close_at_once_each_is_told_once_and_at_once() {
     for role in Role::both(&scene, json!({"closeTimeoutMs": 5000})) {
         for _ in 0..scaled(20, 500) {
             let (mut peer, client) = role.connect(&scene);
-            let stopping = begin!(scene.host, "client_stop", client, json!({"code": 4001, "reason": "ours"}));
+            let stopping = begin!(
+                scene.host,
+                "client_stop",
+                client,
+                json!({"code": 4001, "reason": "ours"})
+            );
             peer.send(&Frame::close(4002, "theirs"));
             let (code, reason) = peer.close_frame(PROMPTLY);
             let event = scene.host.event("close", client);
             let pairs = [(4001, "ours"), (4002, "theirs")];
-            assert!(pairs.contains(&(code, &reason)) || (code, &reason[..]) == (4002, ""), "{code} {reason}");
-            assert!(pairs.contains(&(event.code() as u16, event.reason())), "{event:?}");
+            assert!(
+                pairs.contains(&(code, &reason)) || (code, &reason[..]) == (4002, ""),
+                "{code} {reason}"
+            );
+            assert!(
+                pairs.contains(&(event.code() as u16, event.reason())),
+                "{event:?}"
+            );
             assert!(peer.ends(Duration::from_secs(2)), "{}", role.name);
             assert_eq!(scene.host.reply(&stopping, WATCHDOG).status, OK);
         }
     }
-    assert_eq!(scene.host.take(|event| event.is("close")), [], "a second close of one connection");
+    assert_eq!(
+        scene.host.take(|event| event.is("close")),
+        [],
+        "a second close of one connection"
+    );
     scene.finish();
 }
 
@@ -521,24 +779,50 @@ fn row_32_codes_that_nobody_may_send_are_refused_and_the_connection_stays() {
     let scene = Scene::new();
     for role in Role::both(&scene, json!({})) {
         let (mut peer, client) = role.connect(&scene);
-        let given = [json!(0), json!(-1), json!(999), json!(1004), json!(1005), json!(1006), json!(1015), json!(1016),
-            json!(2999), json!(5000), json!(65536 + 1000), json!("1000"), json!(1000.5)];
+        let given = [
+            json!(0),
+            json!(-1),
+            json!(999),
+            json!(1004),
+            json!(1005),
+            json!(1006),
+            json!(1015),
+            json!(1016),
+            json!(2999),
+            json!(5000),
+            json!(65536 + 1000),
+            json!("1000"),
+            json!(1000.5),
+        ];
         for code in given {
             let reply = ask!(scene.host, "client_stop", client, json!({"code": code}));
             let digits = code.to_string().replace('"', "");
-            assert_eq!(reply.fails(INVALID_OPTIONS, &["code", &digits]).body["error"]["option"], "code");
+            assert_eq!(
+                reply.fails(INVALID_OPTIONS, &["code", &digits]).body["error"]["option"],
+                "code"
+            );
         }
-        ask!(scene.host, "client_stop", client, json!({"reason": 7})).fails(INVALID_OPTIONS, &["reason"]);
+        ask!(scene.host, "client_stop", client, json!({"reason": 7}))
+            .fails(INVALID_OPTIONS, &["reason"]);
         peer.send(&Frame::text("still here"));
         assert_eq!(scene.host.event("message", client).bytes(), b"still here");
         for code in [1000, 1001, 1003, 1007, 1008, 1011, 3000, 4999] {
             let (mut peer, client) = role.connect(&scene);
-            let stopping = begin!(scene.host, "client_stop", client, json!({"code": code, "reason": "so"}));
+            let stopping = begin!(
+                scene.host,
+                "client_stop",
+                client,
+                json!({"code": code, "reason": "so"})
+            );
             assert_eq!(peer.close_frame(PROMPTLY), (code, "so".to_owned()));
             peer.send(&Frame::close(code, "so"));
             scene.host.reply(&stopping, WATCHDOG).ok();
             let event = scene.host.event("close", client);
-            assert_eq!((event.code(), event.reason()), (i64::from(code), "so"), "{event:?}");
+            assert_eq!(
+                (event.code(), event.reason()),
+                (i64::from(code), "so"),
+                "{event:?}"
+            );
         }
     }
     scene.finish();
@@ -567,16 +851,27 @@ fn advisory_07_a_close_reason_is_never_more_than_fits_nor_other_than_was_given()
             let stopping = begin!(scene.host, "client_stop", client, options);
             let given = reason.unwrap_or_default();
             if let Heard::Frame(frame) = peer.hear(Duration::from_millis(500)) {
-                assert_eq!((frame.opcode, &frame.payload[..2]), (CLOSE, &4000u16.to_be_bytes()[..]));
-                let sent = String::from_utf8(frame.payload[2..].to_vec()).expect("a reason is UTF-8");
+                assert_eq!(
+                    (frame.opcode, &frame.payload[..2]),
+                    (CLOSE, &4000u16.to_be_bytes()[..])
+                );
+                let sent =
+                    String::from_utf8(frame.payload[2..].to_vec()).expect("a reason is UTF-8");
                 assert!(given.starts_with(&sent), "{sent:?} instead of {given:?}");
-                assert!(sent.len() <= 123 && sent.len() + 4 > given.len().min(123), "{} bytes", sent.len());
+                assert!(
+                    sent.len() <= 123 && sent.len() + 4 > given.len().min(123),
+                    "{} bytes",
+                    sent.len()
+                );
                 peer.send(&frame.masked(role.name == "server"));
                 scene.host.reply(&stopping, WATCHDOG).ok();
                 assert_eq!(scene.host.event("close", client).reason(), sent);
             } else {
                 assert!(given.len() > 123, "{given:?} fits");
-                scene.host.reply(&stopping, WATCHDOG).fails(INVALID_OPTIONS, &["reason", "123"]);
+                scene
+                    .host
+                    .reply(&stopping, WATCHDOG)
+                    .fails(INVALID_OPTIONS, &["reason", "123"]);
             }
         }
     }
@@ -589,18 +884,37 @@ fn row_10_a_client_masks_every_frame_with_a_key_of_its_own_and_a_server_none() {
     let count = scaled(2000, 10_000);
     for role in Role::both(&scene, json!({})) {
         let (mut peer, client) = role.connect(&scene);
-        let sending = begin!(scene.host, "repeat", 0, count, "client_send", client, 1, "=same words");
+        let sending = begin!(
+            scene.host,
+            "repeat",
+            0,
+            count,
+            "client_send",
+            client,
+            1,
+            "=same words"
+        );
         for _ in 0..count {
             let frame = peer.frame();
-            assert_eq!((&frame.payload[..], frame.masked), (&b"same words"[..], Some(role.name == "client")));
+            assert_eq!(
+                (&frame.payload[..], frame.masked),
+                (&b"same words"[..], Some(role.name == "client"))
+            );
         }
         assert_eq!(scene.host.reply(&sending, WATCHDOG).done, count);
         let mut masks = std::mem::take(&mut peer.masks_seen);
         masks.sort();
         masks.dedup();
         // Of 10,000 random keys one in a hundred times two are equal.
-        assert!(role.name == "server" || masks.len() as i64 > count - 3, "{} different masks", masks.len());
+        assert!(
+            role.name == "server" || masks.len() as i64 > count - 3,
+            "{} different masks",
+            masks.len()
+        );
     }
-    assert!(soon(WATCHDOG, || scene.host.take(|event| event.is("close")).is_empty()));
+    assert!(soon(WATCHDOG, || scene
+        .host
+        .take(|event| event.is("close"))
+        .is_empty()));
     scene.finish();
 }

@@ -36,7 +36,11 @@ fn patient_server(scene: &Scene) -> Server {
 fn a_good_client_is_served_at_once(server: Server) {
     let began = Instant::now();
     Peer::client(server.port);
-    assert!(began.elapsed() < AT_ONCE, "a good client waited {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < AT_ONCE,
+        "a good client waited {:?}",
+        began.elapsed()
+    );
 }
 
 /// Sends one byte of a good request to each, in turns, until `over`; returns who has not been told to go.
@@ -74,7 +78,10 @@ fn row_05_a_thousand_silent_clients_hold_nobody_up_and_are_gone_at_the_handshake
         }
     }
     a_good_client_is_served_at_once(server);
-    all_are_gone(silent, Instant::now() + handshake_timeout() + Duration::from_secs(1));
+    all_are_gone(
+        silent,
+        Instant::now() + handshake_timeout() + Duration::from_secs(1),
+    );
     a_good_client_is_served_at_once(server);
     scene.finish();
 }
@@ -85,7 +92,8 @@ fn row_06_a_thousand_clients_that_dribble_their_header_are_gone_at_the_handshake
     let server = patient_server(&scene);
     let slow: Vec<Peer> = (0..crowd()).map(|_| Peer::tcp(server.port)).collect();
     let by = Instant::now() + handshake_timeout() + Duration::from_secs(1);
-    let dripping = std::thread::spawn(move || drip(slow, Duration::from_millis(scaled(100, 1000)), by));
+    let dripping =
+        std::thread::spawn(move || drip(slow, Duration::from_millis(scaled(100, 1000)), by));
     for _ in 0..10 {
         a_good_client_is_served_at_once(server);
     }
@@ -138,27 +146,48 @@ fn flood(server: Server, head: &[u8]) -> Option<Response> {
 fn row_07_a_head_that_is_too_long_costs_nothing_and_gets_431() {
     let scene = Scene::new();
     let server = patient_server(&scene);
-    let many = (0..10_000).map(|at| format!("X-{at}: y\r\n")).collect::<String>();
+    let many = (0..10_000)
+        .map(|at| format!("X-{at}: y\r\n"))
+        .collect::<String>();
     let long = "x".repeat(20_000_000);
     for (what, head) in [
         ("a header of 20 MB", request(&format!("X: {long}\r\n"))),
         ("10,000 headers", request(&many)),
         ("a name of 20 MB", request(&format!("{long}: x\r\n"))),
-        ("a target of 20 MB", request("").replace("GET /", &format!("GET /{long}"))),
+        (
+            "a target of 20 MB",
+            request("").replace("GET /", &format!("GET /{long}")),
+        ),
         ("20 MB without an end", long.clone()),
         ("20 MB of line ends", "\r\n".repeat(10_000_000)),
-        ("a header of 17 KiB", request(&format!("X: {}\r\n", "x".repeat(17 * 1024)))),
-        ("101 headers", request(&(0..101).map(|at| format!("X-{at}: y\r\n")).collect::<String>())),
+        (
+            "a header of 17 KiB",
+            request(&format!("X: {}\r\n", "x".repeat(17 * 1024))),
+        ),
+        (
+            "101 headers",
+            request(
+                &(0..101)
+                    .map(|at| format!("X-{at}: y\r\n"))
+                    .collect::<String>(),
+            ),
+        ),
     ] {
         let before = scene.host.cpu();
         // What is sent on after the answer may have the answer lost in a RST.
         if let Some(response) = flood(server, head.as_bytes()) {
-            assert!([400, 414, 431].contains(&response.status), "{what}: {response:?}");
+            assert!(
+                [400, 414, 431].contains(&response.status),
+                "{what}: {response:?}"
+            );
         }
         let cost = scene.host.cpu() - before;
         assert!(cost < Duration::from_secs(1), "{what}: {cost:?}");
     }
-    for head in [request(&format!("X: {}\r\n", "x".repeat(17 * 1024))), request(&many[..3000])] {
+    for head in [
+        request(&format!("X: {}\r\n", "x".repeat(17 * 1024))),
+        request(&many[..3000]),
+    ] {
         let status = Peer::http(server.port, &head).map(|response| response.status);
         assert_eq!(status, Some(431), "{} bytes", head.len());
     }
@@ -193,59 +222,152 @@ fn row_07_a_head_with_anything_doubtful_is_refused_with_a_reason() {
         ("Host with a blank", swap("localhost", "local host"), &[400]),
         ("Host with a path", swap("localhost", "local/host"), &[400]),
         ("Host with a user", swap("localhost", "a@localhost"), &[400]),
-        ("Host with a port that is none", swap("localhost", "localhost:99999"), &[400]),
-        ("no Upgrade", swap("Upgrade: websocket\r\n", ""), &[400, 426]),
-        ("Upgrade to something else", swap("websocket\r\n", "h2c\r\n"), &[400, 426]),
-        ("Upgrade to something alike", swap("websocket\r\n", "xwebsocket\r\n"), &[400, 426]),
-        ("no Connection", swap("Connection: Upgrade\r\n", ""), &[400, 426]),
-        ("Connection: keep-alive", swap("Connection: Upgrade", "Connection: keep-alive"), &[400, 426]),
-        ("Connection alike", swap("Connection: Upgrade", "Connection: NoUpgrade"), &[400, 426]),
+        (
+            "Host with a port that is none",
+            swap("localhost", "localhost:99999"),
+            &[400],
+        ),
+        (
+            "no Upgrade",
+            swap("Upgrade: websocket\r\n", ""),
+            &[400, 426],
+        ),
+        (
+            "Upgrade to something else",
+            swap("websocket\r\n", "h2c\r\n"),
+            &[400, 426],
+        ),
+        (
+            "Upgrade to something alike",
+            swap("websocket\r\n", "xwebsocket\r\n"),
+            &[400, 426],
+        ),
+        (
+            "no Connection",
+            swap("Connection: Upgrade\r\n", ""),
+            &[400, 426],
+        ),
+        (
+            "Connection: keep-alive",
+            swap("Connection: Upgrade", "Connection: keep-alive"),
+            &[400, 426],
+        ),
+        (
+            "Connection alike",
+            swap("Connection: Upgrade", "Connection: NoUpgrade"),
+            &[400, 426],
+        ),
         ("no key", swap(key, ""), &[400]),
         ("empty key", swap("dGhlIHNhbXBsZSBub25jZQ==", ""), &[400]),
         ("two keys", request(key), &[400]),
-        ("short key", swap("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25j"), &[400]),
-        ("long key", swap("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZSB4eHh4"), &[400]),
-        ("key that is no base64", swap("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25j!Q=="), &[400]),
+        (
+            "short key",
+            swap("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25j"),
+            &[400],
+        ),
+        (
+            "long key",
+            swap("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZSB4eHh4"),
+            &[400],
+        ),
+        (
+            "key that is no base64",
+            swap("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25j!Q=="),
+            &[400],
+        ),
         ("no version", swap(version, ""), &[400, 426]),
         ("version 12", swap("Version: 13", "Version: 12"), &[426]),
         ("version 130", swap("Version: 13", "Version: 130"), &[426]),
-        ("version +13", swap("Version: 13", "Version: +13"), &[400, 426]),
+        (
+            "version +13",
+            swap("Version: 13", "Version: +13"),
+            &[400, 426],
+        ),
         ("two versions", request(version), &[400]),
-        ("a body by Content-Length", request("Content-Length: 5\r\n"), &[400, 413]),
-        ("two Content-Lengths", request("Content-Length: 0\r\nContent-Length: 5\r\n"), &[400, 413]),
-        ("a body by Transfer-Encoding", request("Transfer-Encoding: chunked\r\n"), &[400, 413, 501]),
+        (
+            "a body by Content-Length",
+            request("Content-Length: 5\r\n"),
+            &[400, 413],
+        ),
+        (
+            "two Content-Lengths",
+            request("Content-Length: 0\r\nContent-Length: 5\r\n"),
+            &[400, 413],
+        ),
+        (
+            "a body by Transfer-Encoding",
+            request("Transfer-Encoding: chunked\r\n"),
+            &[400, 413, 501],
+        ),
         ("a folded header", request("X: a\r\n b\r\n"), &[400]),
-        ("a folded first header", swap("Host:", " X: y\r\nHost:"), &[400]),
+        (
+            "a folded first header",
+            swap("Host:", " X: y\r\nHost:"),
+            &[400],
+        ),
         ("a blank before the colon", request("X : a\r\n"), &[400]),
         ("no colon", request("Xa\r\n"), &[400]),
         ("no name", request(": a\r\n"), &[400]),
         ("a name that is no token", request("X(y): a\r\n"), &[400]),
         ("a NUL in a value", request("X: a\0b\r\n"), &[400]),
         ("a CR in a value", request("X: a\rb\r\n"), &[400]),
-        ("line ends without CR", good.replace("\r\n", "\n") + "\r\n\r\n", &[400]),
+        (
+            "line ends without CR",
+            good.replace("\r\n", "\n") + "\r\n\r\n",
+            &[400],
+        ),
         ("a target without slash", swap("GET /", "GET foo"), &[400]),
         ("a target with a blank", swap("GET /", "GET /a b"), &[400]),
         ("a target with a fragment", swap("GET /", "GET /#x"), &[400]),
-        ("a target with a control character", swap("GET /", "GET /\x01"), &[400]),
-        ("a sub-protocol that is no token", request("Sec-WebSocket-Protocol: a b\r\n"), &[400]),
-        ("an empty sub-protocol", request("Sec-WebSocket-Protocol: a,,\"\"\r\n"), &[400]),
+        (
+            "a target with a control character",
+            swap("GET /", "GET /\x01"),
+            &[400],
+        ),
+        (
+            "a sub-protocol that is no token",
+            request("Sec-WebSocket-Protocol: a b\r\n"),
+            &[400],
+        ),
+        (
+            "an empty sub-protocol",
+            request("Sec-WebSocket-Protocol: a,,\"\"\r\n"),
+            &[400],
+        ),
         ("HTTP/1.0", swap("HTTP/1.1", "HTTP/1.0"), &[400, 426, 505]),
         ("HTTP/1.2", swap("HTTP/1.1", "HTTP/1.2"), &[400, 505]),
         ("HTTP/2.0", swap("HTTP/1.1", "HTTP/2.0"), &[400, 505]),
         ("HTTP", swap("HTTP/1.1", "HTTP"), &[400, 505]),
         ("another method", swap("GET", "POST"), &[405]),
-        ("a method in lower case", swap("GET", "get"), &[400, 405, 501]),
-        ("a method that is no token", swap("GET", "G(T"), &[400, 405, 501]),
+        (
+            "a method in lower case",
+            swap("GET", "get"),
+            &[400, 405, 501],
+        ),
+        (
+            "a method that is no token",
+            swap("GET", "G(T"),
+            &[400, 405, 501],
+        ),
     ];
     for (what, head, expected) in table {
-        let response = Peer::http(server.port, &head).unwrap_or_else(|| panic!("{what}: no answer"));
+        let response =
+            Peer::http(server.port, &head).unwrap_or_else(|| panic!("{what}: no answer"));
         assert!(expected.contains(&response.status), "{what}: {response:?}");
         assert!(response.body.len() > 5, "{what}: no reason: {response:?}");
         if response.status == 426 {
-            assert_eq!(response.header("sec-websocket-version"), Some("13"), "{what}: {response:?}");
+            assert_eq!(
+                response.header("sec-websocket-version"),
+                Some("13"),
+                "{what}: {response:?}"
+            );
         }
         if response.status == 405 {
-            assert_eq!(response.header("allow"), Some("get"), "{what}: {response:?}");
+            assert_eq!(
+                response.header("allow"),
+                Some("get"),
+                "{what}: {response:?}"
+            );
         }
     }
     scene.finish();
@@ -257,28 +379,77 @@ fn row_07_a_head_that_is_unusual_but_right_is_served() {
     let server = scene.server(json!({}));
     let good = request("");
     for (what, head) in [
-        ("lists", good.replace("Connection: Upgrade", "Connection: keep-alive,  Upgrade ,x")),
-        ("a list in two lines", good.replace("Connection: Upgrade", "Connection: keep-alive\r\nConnection: Upgrade")),
-        ("lower-case names", good.to_lowercase().replace("dghlihnhbxbszsbub25jzq", "dGhlIHNhbXBsZSBub25jZQ")
-            .replace("get / http", "GET / HTTP")),
-        ("upper-case tokens", good.replace("websocket\r\n", "WEBSOCKET\r\n").replace(": Upgrade", ": UPGRADE")),
+        (
+            "lists",
+            good.replace("Connection: Upgrade", "Connection: keep-alive,  Upgrade ,x"),
+        ),
+        (
+            "a list in two lines",
+            good.replace(
+                "Connection: Upgrade",
+                "Connection: keep-alive\r\nConnection: Upgrade",
+            ),
+        ),
+        (
+            "lower-case names",
+            good.to_lowercase()
+                .replace("dghlihnhbxbszsbub25jzq", "dGhlIHNhbXBsZSBub25jZQ")
+                .replace("get / http", "GET / HTTP"),
+        ),
+        (
+            "upper-case tokens",
+            good.replace("websocket\r\n", "WEBSOCKET\r\n")
+                .replace(": Upgrade", ": UPGRADE"),
+        ),
         ("no blank behind the colon", good.replace(": ", ":")),
-        ("blanks and tabs around values", good.replace(": ", ": \t ").replace("\r\n", " \t\r\n").replace("1.1 \t", "1.1")
-            .trim_end_matches([' ', '\t', '\r', '\n']).to_owned() + "\r\n\r\n"),
+        (
+            "blanks and tabs around values",
+            good.replace(": ", ": \t ")
+                .replace("\r\n", " \t\r\n")
+                .replace("1.1 \t", "1.1")
+                .trim_end_matches([' ', '\t', '\r', '\n'])
+                .to_owned()
+                + "\r\n\r\n",
+        ),
         ("an IPv6 Host", good.replace("localhost", "[::1]:8080")),
-        ("a whole URL", good.replace("GET /", "GET http://localhost/")),
+        (
+            "a whole URL",
+            good.replace("GET /", "GET http://localhost/"),
+        ),
         ("a query", good.replace("GET /", "GET /?a=b&c=%20")),
         ("an empty value", request("X:\r\n")),
         ("a value beyond ASCII", request("X: \u{e9}\r\n")),
-        ("an unknown extension", request("Sec-WebSocket-Extensions: x-unheard; a=\"b, c\"\r\n")),
-        ("an unknown sub-protocol", request("Sec-WebSocket-Protocol: a, b\r\nSec-WebSocket-Protocol: c\r\n")),
+        (
+            "an unknown extension",
+            request("Sec-WebSocket-Extensions: x-unheard; a=\"b, c\"\r\n"),
+        ),
+        (
+            "an unknown sub-protocol",
+            request("Sec-WebSocket-Protocol: a, b\r\nSec-WebSocket-Protocol: c\r\n"),
+        ),
         ("Content-Length: 0", request("Content-Length: 0\r\n")),
-        ("90 headers", request(&(0..85).map(|at| format!("X-{at}: y\r\n")).collect::<String>())),
+        (
+            "90 headers",
+            request(
+                &(0..85)
+                    .map(|at| format!("X-{at}: y\r\n"))
+                    .collect::<String>(),
+            ),
+        ),
     ] {
-        let response = Peer::http(server.port, &head).unwrap_or_else(|| panic!("{what}: no answer"));
+        let response =
+            Peer::http(server.port, &head).unwrap_or_else(|| panic!("{what}: no answer"));
         assert_eq!(response.status, 101, "{what}: {response:?}");
-        assert_eq!(response.header("sec-websocket-protocol"), None, "{what}: {response:?}");
-        assert_eq!(response.header("sec-websocket-extensions"), None, "{what}: {response:?}");
+        assert_eq!(
+            response.header("sec-websocket-protocol"),
+            None,
+            "{what}: {response:?}"
+        );
+        assert_eq!(
+            response.header("sec-websocket-extensions"),
+            None,
+            "{what}: {response:?}"
+        );
     }
     scene.finish();
 }
@@ -288,16 +459,39 @@ fn advisory_02_lists_that_have_stopped_other_servers_cost_nothing() {
     let scene = Scene::new();
     let server = scene.server(json!({}));
     for size in [15 * 1024, 64 * 1024] {
-        for part in ["a, ", ",", "\"", "a;", "a=\"\\\"", "constructor,", "__proto__;", " \t", "x; y=\"", "a b "] {
-            for name in ["Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions", "Connection", "Upgrade", "Origin"] {
+        for part in [
+            "a, ",
+            ",",
+            "\"",
+            "a;",
+            "a=\"\\\"",
+            "constructor,",
+            "__proto__;",
+            " \t",
+            "x; y=\"",
+            "a b ",
+        ] {
+            for name in [
+                "Sec-WebSocket-Protocol",
+                "Sec-WebSocket-Extensions",
+                "Connection",
+                "Upgrade",
+                "Origin",
+            ] {
                 let before = scene.host.cpu();
                 let value: String = part.chars().cycle().take(size).collect();
                 let head = request(&format!("{name}: {value}\r\n"));
                 if let Some(response) = flood(server, head.as_bytes()) {
-                    assert!([101, 400, 403, 426, 431].contains(&response.status), "{name}: {part}: {response:?}");
+                    assert!(
+                        [101, 400, 403, 426, 431].contains(&response.status),
+                        "{name}: {part}: {response:?}"
+                    );
                 }
                 let cost = scene.host.cpu() - before;
-                assert!(cost < Duration::from_millis(200), "{name}: {part}: {cost:?}");
+                assert!(
+                    cost < Duration::from_millis(200),
+                    "{name}: {part}: {cost:?}"
+                );
             }
         }
     }
@@ -308,8 +502,10 @@ fn advisory_02_lists_that_have_stopped_other_servers_cost_nothing() {
 fn advisory_02_a_thousand_damaged_heads_are_all_answered_or_closed() {
     let scene = Scene::new();
     let server = scene.server(json!({"handshakeTimeoutMs": 1000}));
-    let good = request("Origin: http://localhost\r\nSec-WebSocket-Protocol: a, b\r\n\
-         Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n");
+    let good = request(
+        "Origin: http://localhost\r\nSec-WebSocket-Protocol: a, b\r\n\
+         Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n",
+    );
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut waiting = Vec::new();
     for _ in 0..scaled(1000, 100_000) {
@@ -337,10 +533,15 @@ fn advisory_02_a_thousand_damaged_heads_are_all_answered_or_closed() {
             for (mut peer, head) in waiting.drain(..) {
                 match peer.response(PROMPTLY) {
                     Some(response) => {
-                        let fits = [101, 400, 403, 404, 405, 408, 414, 426, 431, 501, 505].contains(&response.status);
+                        let fits = [101, 400, 403, 404, 405, 408, 414, 426, 431, 501, 505]
+                            .contains(&response.status);
                         assert!(fits, "{response:?} to {}", String::from_utf8_lossy(&head));
                     }
-                    None => assert!(peer.ends(PROMPTLY), "no answer to {}", String::from_utf8_lossy(&head)),
+                    None => assert!(
+                        peer.ends(PROMPTLY),
+                        "no answer to {}",
+                        String::from_utf8_lossy(&head)
+                    ),
                 }
             }
         }
@@ -369,33 +570,71 @@ fn row_08_what_is_not_websocket_is_answered_and_logged() {
     let tls = b"\x16\x03\x01\x00\x2f\x01\x00\x00\x2b\x03\x03abcdefghijklmnopqrstuvwxyz012345\x00\x00\x02\x13\x01\x01\x00";
     let cases: [(&str, &[u8], &[u16]); 9] = [
         ("GET", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", &[426]),
-        ("GET elsewhere", b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n", &[404, 426]),
-        ("HEAD", b"HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n", &[405, 426]),
-        ("POST", b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc", &[405]),
-        ("OPTIONS", b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", &[400, 405]),
+        (
+            "GET elsewhere",
+            b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            &[404, 426],
+        ),
+        (
+            "HEAD",
+            b"HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            &[405, 426],
+        ),
+        (
+            "POST",
+            b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc",
+            &[405],
+        ),
+        (
+            "OPTIONS",
+            b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            &[400, 405],
+        ),
         ("HTTP/1.0", b"GET / HTTP/1.0\r\n\r\n", &[400, 426, 505]),
-        ("HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x12\x04\0\0\0\0\0", &[400, 405, 505]),
+        (
+            "HTTP/2",
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x12\x04\0\0\0\0\0",
+            &[400, 405, 505],
+        ),
         ("HTTP/0.9", b"GET /\r\n\r\n", &[400, 505]),
         ("SSH", b"SSH-2.0-OpenSSH_9.2\r\n\r\n", &[400]),
     ];
     for (what, bytes, expected) in cases {
-        let response = Peer::http(server.port, bytes).unwrap_or_else(|| panic!("{what}: no answer"));
+        let response =
+            Peer::http(server.port, bytes).unwrap_or_else(|| panic!("{what}: no answer"));
         assert!(expected.contains(&response.status), "{what}: {response:?}");
         if response.status == 426 {
-            assert_eq!(response.header("upgrade"), Some("websocket"), "{what}: {response:?}");
+            assert_eq!(
+                response.header("upgrade"),
+                Some("websocket"),
+                "{what}: {response:?}"
+            );
         }
-        scene.host.wait_for(&format!("log line about {what}"), WATCHDOG, |event| {
-            event.is("log") && event.log_line().contains(&response.status.to_string())
-        });
+        scene
+            .host
+            .wait_for(&format!("log line about {what}"), WATCHDOG, |event| {
+                event.is("log") && event.log_line().contains(&response.status.to_string())
+            });
     }
     for (what, bytes) in [("TLS", &tls[..]), ("nothing that HTTP knows", &[0xff; 40])] {
         let mut peer = Peer::tcp(server.port);
         peer.send_bytes(bytes);
         assert!(peer.ends(PROMPTLY), "{what} stays connected");
-        scene.host.wait_for(&format!("log line about {what}"), WATCHDOG, |event| event.is("log"));
+        scene
+            .host
+            .wait_for(&format!("log line about {what}"), WATCHDOG, |event| {
+                event.is("log")
+            });
     }
-    assert!(soon(PROMPTLY, || scene.host.fds() == scene.ready().fds + 1), "only the listener is left");
-    assert_eq!(scene.host.take(|event| event.server() == server.reference), [], "no host hears of these");
+    assert!(
+        soon(PROMPTLY, || scene.host.fds() == scene.ready().fds + 1),
+        "only the listener is left"
+    );
+    assert_eq!(
+        scene.host.take(|event| event.server() == server.reference),
+        [],
+        "no host hears of these"
+    );
     scene.finish();
 }
 
@@ -410,11 +649,24 @@ fn row_08_a_page_is_served_to_a_plain_get_and_nothing_else_is() {
         Peer::http(server.port, request).unwrap()
     };
     let response = get("/");
-    assert_eq!((response.status, &response.body[..]), (200, &b"<p>hello</p>"[..]), "{response:?}");
-    assert!(response.header("content-type").unwrap().starts_with("text/html"), "{response:?}");
+    assert_eq!(
+        (response.status, &response.body[..]),
+        (200, &b"<p>hello</p>"[..]),
+        "{response:?}"
+    );
+    assert!(
+        response
+            .header("content-type")
+            .unwrap()
+            .starts_with("text/html"),
+        "{response:?}"
+    );
     for target in ["/x", "/../etc/passwd", "//", "/%2e%2e/etc/passwd", "/./"] {
         let response = get(target);
-        assert!([400, 404].contains(&response.status), "{target}: {response:?}");
+        assert!(
+            [400, 404].contains(&response.status),
+            "{target}: {response:?}"
+        );
     }
     a_good_client_is_served_at_once(server);
     std::fs::remove_file(&page).unwrap();

@@ -33,12 +33,17 @@ struct Answering {
 
 impl Answering {
     fn start(mut peer: Peer) -> Answering {
-        let (is_silent, stop) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (is_silent, stop) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicBool::new(false)),
+        );
         let (silent, stopped) = (is_silent.clone(), stop.clone());
         let thread = std::thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
                 match peer.hear(Duration::from_millis(50)) {
-                    Heard::Frame(frame) if frame.opcode == PING && !silent.load(Ordering::Relaxed) => {
+                    Heard::Frame(frame)
+                        if frame.opcode == PING && !silent.load(Ordering::Relaxed) =>
+                    {
                         peer.send(&Frame::new(PONG, frame.payload));
                     }
                     Heard::Frame(_) | Heard::Silence => {}
@@ -47,7 +52,11 @@ impl Answering {
             }
             true
         });
-        Answering { is_silent, stop, thread }
+        Answering {
+            is_silent,
+            stop,
+            thread,
+        }
     }
 
     fn be_silent(&self) {
@@ -90,13 +99,23 @@ fn row_30_a_black_hole_is_told_to_both_sides_and_the_client_comes_back_when_it_e
         assert!(event.reason().contains("pong"), "{event:?}");
         assert_eq!(*event.context("remote"), false, "{event:?}");
     }
-    assert!(began.elapsed() < Duration::from_millis(3500), "{:?}", began.elapsed());
-    assert_eq!(ask!(host, "client_send", client, 1, "=while away").status, WRONG_STATE);
+    assert!(
+        began.elapsed() < Duration::from_millis(3500),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(
+        ask!(host, "client_send", client, 1, "=while away").status,
+        WRONG_STATE
+    );
 
     // Tries go on, each with its own time, and are told.
     let error = host.event("error", client);
     assert!(error.context("retries").as_i64().unwrap() >= 0, "{error:?}");
-    assert!(error.context("wait_time").as_i64().unwrap() <= 500, "{error:?}");
+    assert!(
+        error.context("wait_time").as_i64().unwrap() <= 500,
+        "{error:?}"
+    );
     proxy.set(Way::Pass);
     host.event("open", client);
     let again = host.server_event("open", server.reference).client();
@@ -109,7 +128,11 @@ fn row_30_a_black_hole_is_told_to_both_sides_and_the_client_comes_back_when_it_e
         if bytes == b"back" {
             break;
         }
-        let number: i32 = std::str::from_utf8(&bytes).unwrap().trim_end_matches('.').parse().unwrap();
+        let number: i32 = std::str::from_utf8(&bytes)
+            .unwrap()
+            .trim_end_matches('.')
+            .parse()
+            .unwrap();
         assert!(number > last, "{number} after {last}");
         last = number;
     }
@@ -131,13 +154,21 @@ fn row_30_a_line_that_is_cut_or_reset_is_noticed_at_once_and_comes_back() {
         ask!(host, "client_send", client, 1, "=hello").ok();
         assert_eq!(host.event("message", accepted).bytes(), b"hello");
         let began = Instant::now();
-        if way == "cut" { proxy.cut() } else { proxy.reset() }
+        if way == "cut" {
+            proxy.cut()
+        } else {
+            proxy.reset()
+        }
         for side in [client, accepted] {
             let event = host.event("close", side);
             assert_eq!(event.code(), 1006, "{way}: {event:?}");
             assert!(!event.reason().is_empty(), "{way}: {event:?}");
         }
-        assert!(began.elapsed() < Duration::from_secs(1), "{way}: {:?}", began.elapsed());
+        assert!(
+            began.elapsed() < Duration::from_secs(1),
+            "{way}: {:?}",
+            began.elapsed()
+        );
     }
     host.event("open", client);
     ask!(host, "client_stop", client, "{}").ok();
@@ -176,13 +207,31 @@ fn row_30_a_stop_in_a_black_hole_and_between_two_tries_is_quick_and_final() {
             let nobody = listener();
             let url = url(&nobody);
             drop(nobody);
-            ask!(scene.host, "client_start", client, json!({"wait": false, "url": url})).ok();
+            ask!(
+                scene.host,
+                "client_start",
+                client,
+                json!({"wait": false, "url": url})
+            )
+            .ok();
             scene.host.wait_for("a late try", WATCHDOG, |event| {
-                event.is("error") && event.client() == client && event.context("retries").as_i64() >= Some(3)
+                event.is("error")
+                    && event.client() == client
+                    && event.context("retries").as_i64() >= Some(3)
             });
         } else {
-            proxy.set(if phase == "connected" { Way::Pass } else { Way::Blackhole });
-            ask!(scene.host, "client_start", client, json!({"wait": phase == "connected"})).ok();
+            proxy.set(if phase == "connected" {
+                Way::Pass
+            } else {
+                Way::Blackhole
+            });
+            ask!(
+                scene.host,
+                "client_start",
+                client,
+                json!({"wait": phase == "connected"})
+            )
+            .ok();
             if phase == "connected" {
                 scene.host.event("open", client);
             }
@@ -191,12 +240,25 @@ fn row_30_a_stop_in_a_black_hole_and_between_two_tries_is_quick_and_final() {
         let began = Instant::now();
         ask!(scene.host, "client_stop", client, "{}").ok();
         let limit = if phase == "waiting" { 300 } else { 1500 };
-        assert!(began.elapsed() < Duration::from_millis(limit), "{phase}: {:?}", began.elapsed());
-        let closes = scene.host.take(|event| event.is("close") && event.client() == client).len();
+        assert!(
+            began.elapsed() < Duration::from_millis(limit),
+            "{phase}: {:?}",
+            began.elapsed()
+        );
+        let closes = scene
+            .host
+            .take(|event| event.is("close") && event.client() == client)
+            .len();
         assert_eq!(closes, usize::from(phase == "connected"), "{phase}");
         scene.host.take(|event| event.client() == client);
         // Long enough for several tries, were there any.
-        assert!(!soon(Duration::from_millis(700), || !scene.host.take(|event| event.client() == client).is_empty()), "{phase}");
+        assert!(
+            !soon(Duration::from_millis(700), || !scene
+                .host
+                .take(|event| event.client() == client)
+                .is_empty()),
+            "{phase}"
+        );
         proxy.set(Way::Pass);
     }
     proxy.cut();
@@ -213,21 +275,49 @@ fn row_33_many_clients_come_back_after_a_restart_spread_in_time() {
         let host = Host::spawn();
         ask!(host, "callbacks", "em").ok();
         ask!(host, "log", 2).ok();
-        let server = ask!(host, "server_create", json!({"port": port, "maxConnections": 15_000})).ok().reference;
+        let server = ask!(
+            host,
+            "server_create",
+            json!({"port": port, "maxConnections": 15_000})
+        )
+        .ok()
+        .reference;
         let started = ask!(host, "server_start", server, "{}").ok();
         (host, server, started.body["port"].as_u64().unwrap() as u16)
     };
     let (first, server, port) = serve(0);
-    let connected = |host: &Host, server: i32| ask!(host, "server_clients", server).body.as_array().unwrap().len() as i64;
+    let connected = |host: &Host, server: i32| {
+        ask!(host, "server_clients", server)
+            .body
+            .as_array()
+            .unwrap()
+            .len() as i64
+    };
 
     let options = json!({"url": format!("ws://127.0.0.1:{port}/"), "pingInterval": 20});
     let from = scene.client(options.clone());
     let made = ask!(clients, "repeat", 0, count - 1, "client_create", options);
-    assert_eq!((made.done, i64::from(made.reference)), (count - 1, i64::from(from) + count - 1), "refs count up");
+    assert_eq!(
+        (made.done, i64::from(made.reference)),
+        (count - 1, i64::from(from) + count - 1),
+        "refs count up"
+    );
     let to = i64::from(from) + count;
-    let begun = begin!(clients, "-repeat", from, to, "client_start", "@i", json!({"wait": false}));
+    let begun = begin!(
+        clients,
+        "-repeat",
+        from,
+        to,
+        "client_start",
+        "@i",
+        json!({"wait": false})
+    );
     assert_eq!(clients.reply(&begun, 6 * WATCHDOG).done, count);
-    assert!(soon(6 * WATCHDOG, || connected(&first, server) == count), "{} connected", connected(&first, server));
+    assert!(
+        soon(6 * WATCHDOG, || connected(&first, server) == count),
+        "{} connected",
+        connected(&first, server)
+    );
     clients.take(|_| true);
 
     drop(first);
@@ -238,19 +328,50 @@ fn row_33_many_clients_come_back_after_a_restart_spread_in_time() {
     let back = Instant::now();
     let (second, server, _) = serve(port);
     let cap = Duration::from_secs(10);
-    let all = soon(cap + Duration::from_secs(10), || connected(&second, server) == count);
-    assert!(all, "{} of {count} are back after {:?}", connected(&second, server), back.elapsed());
+    let all = soon(cap + Duration::from_secs(10), || {
+        connected(&second, server) == count
+    });
+    assert!(
+        all,
+        "{} of {count} are back after {:?}",
+        connected(&second, server),
+        back.elapsed()
+    );
 
     let opens = second.take(|event| event.is("open"));
     assert_eq!(opens.len() as i64, count, "none has come twice");
-    assert_eq!(second.take(|event| event.is("error") || event.is("log")), [], "no accept has failed");
+    assert_eq!(
+        second.take(|event| event.is("error") || event.is("log")),
+        [],
+        "no accept has failed"
+    );
     let times: Vec<i64> = opens.iter().map(|event| event.t()).collect();
     let (earliest, latest) = (times.iter().min().unwrap(), times.iter().max().unwrap());
-    assert!(latest - earliest >= 100, "all within {} ms", latest - earliest);
-    let crowded = (0..).map(|bin| earliest + bin * 20).take_while(|start| start <= latest)
-        .map(|start| times.iter().filter(|time| (start..start + 20).contains(time)).count()).max().unwrap();
-    assert!((crowded as i64) < count / 4, "{crowded} of {count} within 20 ms");
-    eprintln!("{count} back within {:?}, spread over {} ms", back.elapsed(), latest - earliest);
+    assert!(
+        latest - earliest >= 100,
+        "all within {} ms",
+        latest - earliest
+    );
+    let crowded = (0..)
+        .map(|bin| earliest + bin * 20)
+        .take_while(|start| start <= latest)
+        .map(|start| {
+            times
+                .iter()
+                .filter(|time| (start..start + 20).contains(time))
+                .count()
+        })
+        .max()
+        .unwrap();
+    assert!(
+        (crowded as i64) < count / 4,
+        "{crowded} of {count} within 20 ms"
+    );
+    eprintln!(
+        "{count} back within {:?}, spread over {} ms",
+        back.elapsed(),
+        latest - earliest
+    );
 
     let cleared = begin!(clients, "-repeat", from, to, "client_clear", "@i");
     assert_eq!(clients.reply(&cleared, 6 * WATCHDOG).done, count);
@@ -271,7 +392,11 @@ fn row_34_after_a_suspend_those_who_answered_stay_and_those_who_are_gone_are_fou
     for number in 0..40 {
         let (peer, client) = scene.peer(server);
         let answering = Answering::start(peer);
-        if number % 8 == 7 { gone.push((answering, client)) } else { good.push(answering) }
+        if number % 8 == 7 {
+            gone.push((answering, client))
+        } else {
+            good.push(answering)
+        }
         std::thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(scene.host.take(|event| event.is("close")), []);
@@ -284,10 +409,21 @@ fn row_34_after_a_suspend_those_who_answered_stay_and_those_who_are_gone_are_fou
     scene.host.signal(libc::SIGCONT);
     for (_, client) in &gone {
         let event = scene.host.event("close", *client);
-        assert!(event.code() == 1006 && event.reason().contains("pong"), "{event:?}");
+        assert!(
+            event.code() == 1006 && event.reason().contains("pong"),
+            "{event:?}"
+        );
     }
-    assert!(woken.elapsed() < Duration::from_secs(4), "{:?}", woken.elapsed());
-    assert_eq!(scene.host.take(|event| event.is("close")), [], "who answers is kept");
+    assert!(
+        woken.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        woken.elapsed()
+    );
+    assert_eq!(
+        scene.host.take(|event| event.is("close")),
+        [],
+        "who answers is kept"
+    );
     for answering in good {
         assert!(answering.lives());
     }
@@ -316,7 +452,9 @@ fn row_34_a_client_survives_a_suspend_too() {
     // Two clean cycles of pings behind the suspend.
     scene.host.take(|event| event.is("pong"));
     for _ in 0..20 {
-        scene.host.wait_for("pong", WATCHDOG, |event| event.is("pong"));
+        scene
+            .host
+            .wait_for("pong", WATCHDOG, |event| event.is("pong"));
     }
     assert_eq!(scene.host.take(|event| event.is("close")), []);
     for peer in peers {
@@ -337,10 +475,18 @@ fn row_34_a_clock_that_jumps_by_an_hour_changes_nothing() {
         for _ in 0..2 {
             scene.host.event("pong", client);
         }
-        assert!(began.elapsed() > Duration::from_millis(900), "pings are not sent early");
+        assert!(
+            began.elapsed() > Duration::from_millis(900),
+            "pings are not sent early"
+        );
         Peer::client(server.port);
     }
-    assert_eq!(scene.host.take(|event| event.is("close") && event.client() == client), []);
+    assert_eq!(
+        scene
+            .host
+            .take(|event| event.is("close") && event.client() == client),
+        []
+    );
     assert!(answering.lives());
     scene.finish();
 }
@@ -354,7 +500,14 @@ fn row_35_a_name_that_does_not_exist_is_an_error_with_the_name() {
     let began = Instant::now();
     let reply = ask!(scene.host, "client_start", client, "{}").fails(NETWORK, &["nosuch.test"]);
     assert!(began.elapsed() < Duration::from_secs(1));
-    assert!(reply.body["errorStr"].as_str().unwrap().contains("nosuch.test"), "{}", reply.body);
+    assert!(
+        reply.body["errorStr"]
+            .as_str()
+            .unwrap()
+            .contains("nosuch.test"),
+        "{}",
+        reply.body
+    );
     assert_eq!(reply.body["http_status"], 0, "{}", reply.body);
     // The same without waiting comes as an event.
     ask!(scene.host, "client_start", client, json!({"wait": false})).ok();
@@ -374,22 +527,36 @@ fn row_35_a_name_that_hangs_keeps_neither_a_start_nor_a_stop_nor_anyone_else() {
     let reply = ask!(host, "client_start", client, json!({"timeout": 1}));
     let took = began.elapsed();
     assert!(reply.status < 0, "{}", reply.body);
-    assert!(took > Duration::from_millis(900) && took < Duration::from_millis(1500), "{took:?}");
+    assert!(
+        took > Duration::from_millis(900) && took < Duration::from_millis(1500),
+        "{took:?}"
+    );
     let text = reply.body["errorStr"].as_str().unwrap();
-    assert!(text.contains("slow.test") && text.to_lowercase().contains("time"), "{text:?}");
+    assert!(
+        text.contains("slow.test") && text.to_lowercase().contains("time"),
+        "{text:?}"
+    );
 
     // One that hangs does not hold up the lookup of another.
     let other = scene.client(json!({"url": format!("ws://localhost:{}/", scene.echo.port)}));
     let began = Instant::now();
     ask!(host, "client_start", other, "{}").ok();
-    assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_millis(500),
+        "{:?}",
+        began.elapsed()
+    );
 
     let stopped = scene.client(options);
     ask!(host, "client_start", stopped, json!({"wait": false})).ok();
     let began = Instant::now();
     ask!(host, "client_stop", stopped, "{}").ok();
     ask!(host, "client_clear", stopped).ok();
-    assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_millis(500),
+        "{:?}",
+        began.elapsed()
+    );
     scene.finish();
 }
 
@@ -408,7 +575,11 @@ impl DeadAndGood {
             let port = good.local_addr().unwrap().port();
             let six = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
             let four = SocketAddr::from((Ipv4Addr::new(127, 0, 0, 2), port));
-            let dead = if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() { six } else { four };
+            let dead = if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
+                six
+            } else {
+                four
+            };
             let socket = Socket::new(Domain::for_address(dead), Type::STREAM, None).unwrap();
             if socket.bind(&dead.into()).is_err() {
                 continue;
@@ -421,7 +592,11 @@ impl DeadAndGood {
                 let _ = client.connect(&dead.into());
                 filling.push(client);
             }
-            return DeadAndGood { dead, good, _filling: filling };
+            return DeadAndGood {
+                dead,
+                good,
+                _filling: filling,
+            };
         }
     }
 }
@@ -431,24 +606,54 @@ fn row_35_a_dead_first_address_costs_a_quarter_of_a_second() {
     let scene = Scene::new();
     let pair = DeadAndGood::new();
     let port = pair.dead.port();
-    ask!(scene.host, "name", "dual.test", 0, format!("{},127.0.0.1", pair.dead.ip()));
+    ask!(
+        scene.host,
+        "name",
+        "dual.test",
+        0,
+        format!("{},127.0.0.1", pair.dead.ip())
+    );
     let good = pair.good.try_clone().unwrap();
-    let serving = std::thread::spawn(move || (0..3).map(|_| Peer::accept(&good)).collect::<Vec<Peer>>());
+    let serving =
+        std::thread::spawn(move || (0..3).map(|_| Peer::accept(&good)).collect::<Vec<Peer>>());
     for _ in 0..3 {
         let client = scene.client(json!({"url": format!("ws://dual.test:{port}/")}));
         let began = Instant::now();
         ask!(scene.host, "client_start", client, "{}").ok();
         let took = began.elapsed();
-        assert!(took > Duration::from_millis(100) && took < Duration::from_millis(600), "{took:?}");
+        assert!(
+            took > Duration::from_millis(100) && took < Duration::from_millis(600),
+            "{took:?}"
+        );
     }
     serving.join().unwrap();
     // When both are dead, the time-out holds and says so.
-    ask!(scene.host, "name", "dead.test", 0, format!("{},{}", pair.dead.ip(), pair.dead.ip()));
-    let client = scene.client(json!({"url": format!("ws://dead.test:{port}/"), "enableAutomaticReconnection": false}));
+    ask!(
+        scene.host,
+        "name",
+        "dead.test",
+        0,
+        format!("{},{}", pair.dead.ip(), pair.dead.ip())
+    );
+    let client = scene.client(
+        json!({"url": format!("ws://dead.test:{port}/"), "enableAutomaticReconnection": false}),
+    );
     let began = Instant::now();
     let reply = ask!(scene.host, "client_start", client, json!({"timeout": 1}));
-    assert!(reply.status < 0 && began.elapsed() < Duration::from_millis(1500), "{:?} {}", began.elapsed(), reply.body);
-    assert!(reply.body["errorStr"].as_str().unwrap().contains("dead.test"), "{}", reply.body);
+    assert!(
+        reply.status < 0 && began.elapsed() < Duration::from_millis(1500),
+        "{:?} {}",
+        began.elapsed(),
+        reply.body
+    );
+    assert!(
+        reply.body["errorStr"]
+            .as_str()
+            .unwrap()
+            .contains("dead.test"),
+        "{}",
+        reply.body
+    );
     scene.finish();
 }
 
@@ -457,15 +662,29 @@ fn row_35_a_first_address_that_refuses_costs_nothing() {
     let scene = Scene::new();
     let listener = listener();
     let port = listener.local_addr().unwrap().port();
-    ask!(scene.host, "name", "refuses.test", 0, "::1,127.0.0.2,127.0.0.1");
+    ask!(
+        scene.host,
+        "name",
+        "refuses.test",
+        0,
+        "::1,127.0.0.2,127.0.0.1"
+    );
     for name in ["refuses.test", "localhost"] {
         let client = scene.client(json!({"url": format!("ws://{name}:{port}/")}));
         let began = Instant::now();
         let starting = begin!(scene.host, "client_start", client, "{}");
         let peer = Peer::accept(&listener);
-        assert!(peer.request.contains(&format!("Host: {name}:{port}\r\n")), "{}", peer.request);
+        assert!(
+            peer.request.contains(&format!("Host: {name}:{port}\r\n")),
+            "{}",
+            peer.request
+        );
         assert_eq!(scene.host.reply(&starting, WATCHDOG).status, OK);
-        assert!(began.elapsed() < Duration::from_millis(200), "{name}: {:?}", began.elapsed());
+        assert!(
+            began.elapsed() < Duration::from_millis(200),
+            "{name}: {:?}",
+            began.elapsed()
+        );
     }
     scene.finish();
 }

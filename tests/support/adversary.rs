@@ -74,7 +74,13 @@ impl Frame {
 
     pub fn bytes(&self, masks: bool) -> Vec<u8> {
         let length = self.declared.unwrap_or(self.payload.len() as u64);
-        let shortest = if length < 126 { 1 } else if length < 65536 { 3 } else { 9 };
+        let shortest = if length < 126 {
+            1
+        } else if length < 65536 {
+            3
+        } else {
+            9
+        };
         let masked = self.masked.unwrap_or(masks);
         let bit = if masked { 0x80 } else { 0 };
         let mut bytes = vec![(u8::from(self.is_final) << 7) | (self.rsv << 4) | self.opcode];
@@ -89,11 +95,20 @@ impl Frame {
                 bytes.extend_from_slice(&length.to_be_bytes());
             }
         }
-        let key: [u8; 4] = if masked { [0x37, 0xfa, 0x21, 0x3d] } else { [0; 4] };
+        let key: [u8; 4] = if masked {
+            [0x37, 0xfa, 0x21, 0x3d]
+        } else {
+            [0; 4]
+        };
         if masked {
             bytes.extend_from_slice(&key);
         }
-        bytes.extend(self.payload.iter().enumerate().map(|(at, byte)| byte ^ key[at % 4]));
+        bytes.extend(
+            self.payload
+                .iter()
+                .enumerate()
+                .map(|(at, byte)| byte ^ key[at % 4]),
+        );
         bytes
     }
 }
@@ -118,7 +133,10 @@ pub struct Response {
 
 impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+        self.head
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+            .map(str::trim)
     }
 }
 
@@ -137,7 +155,8 @@ pub struct Peer {
 impl Peer {
     /// A TCP connection on which nothing has been said.
     pub fn tcp(port: u16) -> Peer {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the server's port accepts");
+        let stream =
+            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the server's port accepts");
         Peer::of(stream, true)
     }
 
@@ -145,13 +164,21 @@ impl Peer {
     pub fn tcp_with_little_room(port: u16) -> Peer {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
-        socket.connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()).unwrap();
+        socket
+            .connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())
+            .unwrap();
         Peer::of(socket.into(), true)
     }
 
     fn of(stream: TcpStream, masks: bool) -> Peer {
         stream.set_nodelay(true).unwrap();
-        Peer { stream, buffer: Vec::new(), masks, masks_seen: Vec::new(), request: String::new() }
+        Peer {
+            stream,
+            buffer: Vec::new(),
+            masks,
+            masks_seen: Vec::new(),
+            request: String::new(),
+        }
     }
 
     /// A client that the server has let in.
@@ -162,9 +189,14 @@ impl Peer {
     /// Becomes a client of the path `/`; `headers` is empty or lines that end in CRLF.
     pub fn upgraded(mut self, headers: &str) -> Peer {
         self.send_bytes(request(headers).as_bytes());
-        let response = self.response(PROMPTLY).expect("the server answers the upgrade request");
+        let response = self
+            .response(PROMPTLY)
+            .expect("the server answers the upgrade request");
         assert_eq!(response.status, 101, "{response:?}");
-        assert_eq!(response.header("sec-websocket-accept"), Some("s3pplmbitxaq9kygzzhzrbk+xoo="));
+        assert_eq!(
+            response.header("sec-websocket-accept"),
+            Some("s3pplmbitxaq9kygzzhzrbk+xoo=")
+        );
         self
     }
 
@@ -184,7 +216,9 @@ impl Peer {
         let stream = loop {
             match listener.accept() {
                 Ok((stream, _)) => break stream,
-                Err(error) if error.kind() == ErrorKind::WouldBlock && Instant::now() < deadline => {
+                Err(error)
+                    if error.kind() == ErrorKind::WouldBlock && Instant::now() < deadline =>
+                {
                     std::thread::sleep(Duration::from_millis(2));
                 }
                 Err(error) => panic!("no connection came: {error}"),
@@ -199,7 +233,12 @@ impl Peer {
 
     /// Answers the request that has been read with 101.
     pub fn answered(mut self, headers: &str) -> Peer {
-        let key = self.request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).expect("a key").trim();
+        let key = self
+            .request
+            .lines()
+            .find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "))
+            .expect("a key")
+            .trim();
         let accept = derive_accept_key(key.as_bytes());
         self.send_bytes(
             format!(
@@ -254,7 +293,10 @@ impl Peer {
         loop {
             match self.hear(deadline.saturating_duration_since(Instant::now())) {
                 Heard::Frame(frame) if frame.opcode == CLOSE => {
-                    let (code, reason) = frame.payload.split_at_checked(2).expect("a close frame with a code");
+                    let (code, reason) = frame
+                        .payload
+                        .split_at_checked(2)
+                        .expect("a close frame with a code");
                     let reason = String::from_utf8(reason.to_vec()).expect("the reason is UTF-8");
                     return (u16::from_be_bytes([code[0], code[1]]), reason);
                 }
@@ -281,8 +323,15 @@ impl Peer {
         let deadline = Instant::now() + within;
         let head = String::from_utf8_lossy(&self.head(within)?).to_lowercase();
         let status = head.split(' ').nth(1)?.parse().ok()?;
-        let mut response = Response { status, head, body: Vec::new() };
-        let length = response.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        let mut response = Response {
+            status,
+            head,
+            body: Vec::new(),
+        };
+        let length = response
+            .header("content-length")
+            .and_then(|length| length.parse().ok())
+            .unwrap_or(0);
         while self.buffer.len() < length && self.fill(deadline).is_none() {}
         response.body = self.buffer.drain(..length.min(self.buffer.len())).collect();
         Some(response)
@@ -299,7 +348,11 @@ impl Peer {
     fn head(&mut self, within: Duration) -> Option<Vec<u8>> {
         let deadline = Instant::now() + within;
         loop {
-            if let Some(at) = self.buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+            if let Some(at) = self
+                .buffer
+                .windows(4)
+                .position(|bytes| bytes == b"\r\n\r\n")
+            {
                 return Some(self.buffer.drain(..at + 4).collect());
             }
             if self.fill(deadline).is_some() {
@@ -319,7 +372,9 @@ impl Peer {
 
     /// Reads what comes next; `Some` if nothing does.
     fn fill(&mut self, deadline: Instant) -> Option<Heard> {
-        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_micros(1));
+        let left = deadline
+            .saturating_duration_since(Instant::now())
+            .max(Duration::from_micros(1));
         self.stream.set_read_timeout(Some(left)).unwrap();
         let mut bytes = [0; 65536];
         match self.stream.read(&mut bytes) {
@@ -340,8 +395,14 @@ impl Peer {
         let bytes = &self.buffer;
         let (&first, &second) = (bytes.first()?, bytes.get(1)?);
         let (length, mut at) = match second & 0x7f {
-            126 => (u16::from_be_bytes(bytes.get(2..4)?.try_into().unwrap()) as usize, 4),
-            127 => (u64::from_be_bytes(bytes.get(2..10)?.try_into().unwrap()) as usize, 10),
+            126 => (
+                u16::from_be_bytes(bytes.get(2..4)?.try_into().unwrap()) as usize,
+                4,
+            ),
+            127 => (
+                u64::from_be_bytes(bytes.get(2..10)?.try_into().unwrap()) as usize,
+                10,
+            ),
             short => (short as usize, 2),
         };
         let mut key = [0; 4];
@@ -351,7 +412,11 @@ impl Peer {
             at += 4;
         }
         let payload = bytes.get(at..at + length)?;
-        let payload = payload.iter().enumerate().map(|(at, byte)| byte ^ key[at % 4]).collect();
+        let payload = payload
+            .iter()
+            .enumerate()
+            .map(|(at, byte)| byte ^ key[at % 4])
+            .collect();
         self.buffer.drain(..at + length);
         if masked {
             self.masks_seen.push(key);
@@ -374,7 +439,9 @@ impl Peer {
 
     /// Gone with a RST.
     pub fn reset(self) {
-        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
+        SockRef::from(&self.stream)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
     }
 }
 
@@ -397,7 +464,10 @@ pub fn url(listener: &TcpListener) -> String {
 
 /// Lets this process have as many files open as it may; returns how many.
 pub fn raise_file_limit() -> u64 {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
     // SAFETY: both calls get a struct of their own, that outlives them.
     unsafe {
         libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);

@@ -89,7 +89,10 @@ impl Reply {
         assert_eq!(error["code"], status, "{}", self.body);
         let message = error["message"].as_str().unwrap_or_default().to_lowercase();
         for part in parts {
-            assert!(message.contains(&part.to_lowercase()), "no {part:?} in {message:?}");
+            assert!(
+                message.contains(&part.to_lowercase()),
+                "no {part:?} in {message:?}"
+            );
         }
         self
     }
@@ -130,7 +133,9 @@ impl Event {
     /// The bytes of a message of at most 128 bytes.
     pub fn bytes(&self) -> Vec<u8> {
         let hex = self.0["hex"].as_str().unwrap_or_default();
-        (0..hex.len() / 2).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect()
+        (0..hex.len() / 2)
+            .map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap())
+            .collect()
     }
 }
 
@@ -182,7 +187,10 @@ impl Host {
         let tag = self.tags.fetch_add(1, Ordering::Relaxed).to_string();
         let mut line = tag.clone().into_bytes();
         for word in words {
-            assert!(!word.as_ref().iter().any(|byte| b"\t\n\0".contains(byte)), "a word with a tab, newline or NUL");
+            assert!(
+                !word.as_ref().iter().any(|byte| b"\t\n\0".contains(byte)),
+                "a word with a tab, newline or NUL"
+            );
             line.push(b'\t');
             line.extend_from_slice(word.as_ref());
         }
@@ -194,12 +202,19 @@ impl Host {
 
     /// The next reply with this tag. A command inside "on" has the tag of the "on" followed by `!`.
     pub fn reply(&self, tag: &str, within: Duration) -> Reply {
-        self.until(within, |log| log.replies.get_mut(tag).and_then(VecDeque::pop_front))
-            .unwrap_or_else(|why| panic!("no reply to command {tag}: {why}"))
+        self.until(within, |log| {
+            log.replies.get_mut(tag).and_then(VecDeque::pop_front)
+        })
+        .unwrap_or_else(|why| panic!("no reply to command {tag}: {why}"))
     }
 
     /// Takes the first event, of those not yet taken, that `matches`.
-    pub fn wait_for(&self, what: &str, within: Duration, mut matches: impl FnMut(&Event) -> bool) -> Event {
+    pub fn wait_for(
+        &self,
+        what: &str,
+        within: Duration,
+        mut matches: impl FnMut(&Event) -> bool,
+    ) -> Event {
         let found = self.until(within, |log| {
             let at = log.events.iter().position(&mut matches)?;
             log.events.remove(at)
@@ -213,23 +228,34 @@ impl Host {
 
     /// Takes the first event of this type about this connection.
     pub fn event(&self, kind: &str, client: i32) -> Event {
-        self.wait_for(&format!("{kind} of {client}"), WATCHDOG, |event| event.is(kind) && event.client() == client)
+        self.wait_for(&format!("{kind} of {client}"), WATCHDOG, |event| {
+            event.is(kind) && event.client() == client
+        })
     }
 
     /// Takes the first event of this type about any connection of this server.
     pub fn server_event(&self, kind: &str, server: i32) -> Event {
-        self.wait_for(&format!("{kind} of {server}"), WATCHDOG, |event| event.is(kind) && event.server() == server)
+        self.wait_for(&format!("{kind} of {server}"), WATCHDOG, |event| {
+            event.is(kind) && event.server() == server
+        })
     }
 
     /// Takes all events that match and have come so far.
     pub fn take(&self, mut matches: impl FnMut(&Event) -> bool) -> Vec<Event> {
         let mut log = self.said.log.lock().unwrap();
-        let (taken, kept) = log.events.drain(..).partition::<Vec<_>, _>(|event| matches(event));
+        let (taken, kept) = log
+            .events
+            .drain(..)
+            .partition::<Vec<_>, _>(|event| matches(event));
         log.events = kept.into();
         taken
     }
 
-    fn until<T>(&self, within: Duration, mut look: impl FnMut(&mut Log) -> Option<T>) -> Result<T, String> {
+    fn until<T>(
+        &self,
+        within: Duration,
+        mut look: impl FnMut(&mut Log) -> Option<T>,
+    ) -> Result<T, String> {
         let deadline = Instant::now() + within;
         let mut log = self.said.log.lock().unwrap();
         loop {
@@ -237,7 +263,11 @@ impl Host {
                 return Ok(found);
             }
             if log.ended {
-                return Err(format!("the host has ended: {:?}, {}", self.child.lock().unwrap().wait(), self.errors()));
+                return Err(format!(
+                    "the host has ended: {:?}, {}",
+                    self.child.lock().unwrap().wait(),
+                    self.errors()
+                ));
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -249,21 +279,32 @@ impl Host {
 
     /// How the process ended by itself; `None` if it is still there.
     pub fn ended(&self, within: Duration) -> Option<ExitStatus> {
-        let over = soon(within, || self.child.lock().unwrap().try_wait().unwrap().is_some());
+        let over = soon(within, || {
+            self.child.lock().unwrap().try_wait().unwrap().is_some()
+        });
         over.then(|| self.child.lock().unwrap().wait().unwrap())
     }
 
     /// What the process has printed on stderr; waits for its end.
     pub fn errors(&self) -> String {
         let thread = self.errors.lock().unwrap().take();
-        thread.map(|thread| thread.join().unwrap()).unwrap_or_default()
+        thread
+            .map(|thread| thread.join().unwrap())
+            .unwrap_or_default()
     }
 
     /// Ends the host as its `return` from main does; nothing may have been printed.
     pub fn leave(&self) {
         self.begin(&["return", "0"]);
-        let status = self.ended(WATCHDOG).expect("the host does not return from main");
-        assert_eq!((status.code(), status.signal()), (Some(0), None), "{}", self.errors());
+        let status = self
+            .ended(WATCHDOG)
+            .expect("the host does not return from main");
+        assert_eq!(
+            (status.code(), status.signal()),
+            (Some(0), None),
+            "{}",
+            self.errors()
+        );
         assert_eq!(self.errors(), "", "the library has printed something");
     }
 
@@ -295,27 +336,41 @@ impl Host {
     }
 
     pub fn fds(&self) -> u64 {
-        std::fs::read_dir(format!("/proc/{}/fd", self.pid)).map(|list| list.count() as u64).unwrap_or_default()
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid))
+            .map(|list| list.count() as u64)
+            .unwrap_or_default()
     }
 
     /// Processor time of all threads so far.
     pub fn cpu(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap();
-        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        let fields: Vec<&str> = stat
+            .rsplit_once(')')
+            .unwrap()
+            .1
+            .split_whitespace()
+            .collect();
         let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
         Duration::from_millis(ticks * 10)
     }
 
     fn status(&self, key: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or("0");
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(key))
+            .unwrap_or("0");
         line.split_whitespace().next().unwrap().parse().unwrap()
     }
 }
 
 impl Drop for Host {
     fn drop(&mut self) {
-        let mut child = self.child.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut child = self
+            .child
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         let _ = child.kill();
         let _ = child.wait();
     }
@@ -325,17 +380,22 @@ impl Said {
     fn listen(&self, mut output: impl BufRead) {
         let mut line = Vec::new();
         while matches!(output.read_until(b'\n', &mut line), Ok(1..)) {
-            let said: Value = serde_json::from_slice(&line)
-                .unwrap_or_else(|error| panic!("not JSON: {error}: {}", String::from_utf8_lossy(&line)));
+            let said: Value = serde_json::from_slice(&line).unwrap_or_else(|error| {
+                panic!("not JSON: {error}: {}", String::from_utf8_lossy(&line))
+            });
             let mut log = self.log.lock().unwrap();
             match said["tag"].as_str() {
-                Some(tag) => log.replies.entry(tag.to_owned()).or_default().push_back(Reply {
-                    status: said["status"].as_i64().unwrap() as i32,
-                    reference: said["ref"].as_i64().unwrap() as i32,
-                    done: said["done"].as_i64().unwrap(),
-                    t: said["t"].as_i64().unwrap(),
-                    body: said["reply"].clone(),
-                }),
+                Some(tag) => log
+                    .replies
+                    .entry(tag.to_owned())
+                    .or_default()
+                    .push_back(Reply {
+                        status: said["status"].as_i64().unwrap() as i32,
+                        reference: said["ref"].as_i64().unwrap() as i32,
+                        done: said["done"].as_i64().unwrap(),
+                        t: said["t"].as_i64().unwrap(),
+                        body: said["reply"].clone(),
+                    }),
                 None => log.events.push_back(Event(said)),
             }
             self.changed.notify_all();

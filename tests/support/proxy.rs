@@ -52,16 +52,29 @@ impl Proxy {
                 if accepting.over.load(Ordering::Relaxed) {
                     return;
                 }
-                let Ok(far) = TcpStream::connect((Ipv4Addr::LOCALHOST, accepting.target.load(Ordering::Relaxed)))
-                else {
-                    SockRef::from(&near).set_linger(Some(Duration::ZERO)).unwrap();
+                let Ok(far) = TcpStream::connect((
+                    Ipv4Addr::LOCALHOST,
+                    accepting.target.load(Ordering::Relaxed),
+                )) else {
+                    SockRef::from(&near)
+                        .set_linger(Some(Duration::ZERO))
+                        .unwrap();
                     continue;
                 };
                 let is_reset = Arc::new(AtomicBool::new(false));
                 let ends = [near.try_clone().unwrap(), far.try_clone().unwrap()];
-                carry(accepting.clone(), is_reset.clone(), near.try_clone().unwrap(), far.try_clone().unwrap());
+                carry(
+                    accepting.clone(),
+                    is_reset.clone(),
+                    near.try_clone().unwrap(),
+                    far.try_clone().unwrap(),
+                );
                 carry(accepting.clone(), is_reset.clone(), far, near);
-                accepting.connections.lock().unwrap().push(Connection { ends, is_reset });
+                accepting
+                    .connections
+                    .lock()
+                    .unwrap()
+                    .push(Connection { ends, is_reset });
             }
         });
         Proxy { port, state }

@@ -20,7 +20,11 @@ const BEAT: Duration = Duration::from_millis(20);
 
 /// With WSPLUG_FULL=1 each test takes the figure that the table of faults names.
 pub fn scaled<T>(everyday: T, full: T) -> T {
-    if std::env::var_os("WSPLUG_FULL").is_some_and(|value| value == "1") { full } else { everyday }
+    if std::env::var_os("WSPLUG_FULL").is_some_and(|value| value == "1") {
+        full
+    } else {
+        everyday
+    }
 }
 
 pub const MIB: u64 = 1 << 20;
@@ -117,9 +121,14 @@ impl Scene {
     /// A server that listens; the port is 0 unless the options say otherwise.
     pub fn server(&self, options: Value) -> Server {
         let mut all = json!({"port": 0});
-        all.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+        all.as_object_mut()
+            .unwrap()
+            .extend(options.as_object().unwrap().clone());
         let server = start(&self.host, &all);
-        self.things.lock().unwrap().push(Thing::Server(server.reference));
+        self.things
+            .lock()
+            .unwrap()
+            .push(Thing::Server(server.reference));
         server
     }
 
@@ -139,7 +148,9 @@ impl Scene {
         let address = tcp.stream.local_addr().unwrap();
         let peer = tcp.upgraded("");
         let is_it = |event: &Event| {
-            event.is("open") && event.server() == server.reference && *event.context("remotePort") == address.port()
+            event.is("open")
+                && event.server() == server.reference
+                && *event.context("remotePort") == address.port()
         };
         let client = self.host.wait_for("open", WATCHDOG, is_it).client();
         (peer, client)
@@ -185,7 +196,11 @@ impl Scene {
                 Thing::Server(server) => ask!(self.host, "server_clear", server),
                 Thing::Client(client) => ask!(self.host, "client_clear", client),
             };
-            assert!([OK, UNKNOWN_REF].contains(&reply.status), "{thing:?}: {}", reply.body);
+            assert!(
+                [OK, UNKNOWN_REF].contains(&reply.status),
+                "{thing:?}: {}",
+                reply.body
+            );
         }
     }
 
@@ -198,7 +213,12 @@ impl Scene {
             last = Footing::of(&self.host);
             last.fds == self.ready.fds && last.threads <= self.ready.threads
         });
-        assert!(back, "not back to {:?} but {last:?}: {:?}", self.ready, self.open_files());
+        assert!(
+            back,
+            "not back to {:?} but {last:?}: {:?}",
+            self.ready,
+            self.open_files()
+        );
         for heart in self.hearts.lock().unwrap().drain(..) {
             heart.finish(*self.gap.lock().unwrap());
         }
@@ -208,27 +228,52 @@ impl Scene {
             last = Footing::of(&self.host);
             last.fds == self.before.fds && last.threads == self.before.threads
         });
-        assert!(back, "after shutdown not back to {:?} but {last:?}: {:?}", self.before, self.open_files());
+        assert!(
+            back,
+            "after shutdown not back to {:?} but {last:?}: {:?}",
+            self.before,
+            self.open_files()
+        );
         let limit = *self.growth.lock().unwrap();
-        assert!(grown <= limit, "the host has grown by {} KiB, not at most {} KiB", grown >> 10, limit >> 10);
+        assert!(
+            grown <= limit,
+            "the host has grown by {} KiB, not at most {} KiB",
+            grown >> 10,
+            limit >> 10
+        );
         self.host.leave();
     }
 
     fn open_files(&self) -> Vec<String> {
         let list = std::fs::read_dir(format!("/proc/{}/fd", self.host.pid)).unwrap();
-        list.filter_map(|entry| Some(std::fs::read_link(entry.ok()?.path()).ok()?.display().to_string())).collect()
+        list.filter_map(|entry| {
+            Some(
+                std::fs::read_link(entry.ok()?.path())
+                    .ok()?
+                    .display()
+                    .to_string(),
+            )
+        })
+        .collect()
     }
 }
 
 fn start(host: &Host, options: &Value) -> Server {
     let reference = ask!(host, "server_create", options).ok().reference;
     let started = ask!(host, "server_start", reference, "{}").ok().body;
-    Server { reference, port: started["port"].as_u64().expect("the reply has the port") as u16 }
+    Server {
+        reference,
+        port: started["port"].as_u64().expect("the reply has the port") as u16,
+    }
 }
 
 impl Footing {
     fn of(host: &Host) -> Footing {
-        Footing { fds: host.fds(), threads: host.threads(), rss: host.rss() }
+        Footing {
+            fds: host.fds(),
+            threads: host.threads(),
+            rss: host.rss(),
+        }
     }
 }
 
@@ -252,7 +297,9 @@ impl Heart {
                 peer.send(&Frame::new(opcode, &said));
                 loop {
                     match peer.hear(6 * WATCHDOG) {
-                        Heard::Frame(frame) if frame.opcode == PING => peer.send(&Frame::new(PONG, frame.payload)),
+                        Heard::Frame(frame) if frame.opcode == PING => {
+                            peer.send(&Frame::new(PONG, frame.payload))
+                        }
                         Heard::Frame(frame) if frame.payload == said.as_bytes() => break,
                         other => return Err(format!("{other:?} instead of {said:?}")),
                     }
@@ -264,20 +311,34 @@ impl Heart {
             }
             Ok(longest.max(last.elapsed()))
         });
-        Heart { port, over, beats, thread }
+        Heart {
+            port,
+            over,
+            beats,
+            thread,
+        }
     }
 
     fn beats_again(&self) {
         let before = *self.beats.lock().unwrap();
         // One beat may have been answered before the call.
-        assert!(soon(WATCHDOG, || *self.beats.lock().unwrap() > before + 1), "no heartbeat on port {}", self.port);
+        assert!(
+            soon(WATCHDOG, || *self.beats.lock().unwrap() > before + 1),
+            "no heartbeat on port {}",
+            self.port
+        );
     }
 
     fn finish(self, longest_allowed: Duration) {
         self.beats_again();
         self.over.store(true, Ordering::Relaxed);
         let longest = self.thread.join().unwrap();
-        let longest = longest.unwrap_or_else(|why| panic!("the heartbeat on port {} was harmed: {why}", self.port));
-        assert!(longest < longest_allowed, "a heartbeat on port {} took {longest:?}", self.port);
+        let longest = longest
+            .unwrap_or_else(|why| panic!("the heartbeat on port {} was harmed: {why}", self.port));
+        assert!(
+            longest < longest_allowed,
+            "a heartbeat on port {} took {longest:?}",
+            self.port
+        );
     }
 }
