@@ -119,7 +119,10 @@ fn every_program_is_run() {
     for entry in std::fs::read_dir(cc::project().join("tests/c")).unwrap() {
         let file = entry.unwrap().file_name().into_string().unwrap();
         if let Some(name) = file.strip_suffix(".c") {
-            assert!(NAMES.contains(&name) || run_elsewhere.contains(&name), "tests/c/{file} is not run");
+            assert!(
+                NAMES.contains(&name) || run_elsewhere.contains(&name),
+                "tests/c/{file} is not run"
+            );
         }
     }
 }

@@ -26,7 +26,11 @@ pub fn project() -> &'static Path {
 /// The shared library, beside the running test binary.
 pub fn library() -> PathBuf {
     let library = deps().join("libwsplug.so");
-    assert!(library.exists(), "{} is missing: cargo builds it with the tests", library.display());
+    assert!(
+        library.exists(),
+        "{} is missing: cargo builds it with the tests",
+        library.display()
+    );
     library
 }
 
@@ -35,7 +39,9 @@ pub fn library() -> PathBuf {
 pub fn compile(source: &str, flavour: Flavour) -> PathBuf {
     // Tests of one binary run in parallel and share programs: each is compiled once per binary.
     static COMPILED: Mutex<Option<HashMap<(String, Flavour), PathBuf>>> = Mutex::new(None);
-    let mut compiled = COMPILED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut compiled = COMPILED
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
     compiled
         .get_or_insert_with(HashMap::new)
         .entry((source.to_owned(), flavour))
@@ -56,16 +62,34 @@ fn build(source: &str, flavour: Flavour) -> PathBuf {
     let unfinished = unique(&finished);
 
     let mut gcc = Command::new("gcc");
-    gcc.args(["-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror", "-g", "-O1", "-pthread"]);
+    gcc.args([
+        "-std=c11",
+        "-Wall",
+        "-Wextra",
+        "-pedantic",
+        "-Werror",
+        "-g",
+        "-O1",
+        "-pthread",
+    ]);
     gcc.args(match flavour {
         Flavour::Plain => &[][..],
-        Flavour::Sanitized => &["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"],
+        Flavour::Sanitized => &[
+            "-fsanitize=address,undefined",
+            "-fno-sanitize-recover=all",
+            "-fno-omit-frame-pointer",
+        ],
         Flavour::Thread => &["-fsanitize=thread"],
     });
-    gcc.arg("-I").arg(project().join("include")).arg(project().join(source)).arg("-o").arg(&unfinished);
+    gcc.arg("-I")
+        .arg(project().join("include"))
+        .arg(project().join(source))
+        .arg("-o")
+        .arg(&unfinished);
     // A program that opens the library itself must not be linked to it. RPATH, unlike RUNPATH, goes before the
     // LD_LIBRARY_PATH that cargo sets, which may name a folder with an older build.
-    gcc.args(["-Wl,--as-needed", "-Wl,--disable-new-dtags"]).arg(format!("-Wl,-rpath,{}", folder.display()));
+    gcc.args(["-Wl,--as-needed", "-Wl,--disable-new-dtags"])
+        .arg(format!("-Wl,-rpath,{}", folder.display()));
     gcc.arg(&library).arg("-ldl");
     run(&mut gcc, source);
     fs::rename(&unfinished, &finished).unwrap();
@@ -85,9 +109,21 @@ fn programs() -> PathBuf {
 
 /// The name under which programs linked against the library look for it.
 pub fn soname() -> String {
-    let dynamic = run(Command::new("readelf").args(["--dynamic", "--wide"]).arg(library()), "readelf");
-    let soname = dynamic.lines().find_map(|line| line.split_once("Library soname: [")).map(|(_, rest)| rest);
-    soname.and_then(|rest| rest.split_once(']')).expect("the library has a soname").0.to_owned()
+    let dynamic = run(
+        Command::new("readelf")
+            .args(["--dynamic", "--wide"])
+            .arg(library()),
+        "readelf",
+    );
+    let soname = dynamic
+        .lines()
+        .find_map(|line| line.split_once("Library soname: ["))
+        .map(|(_, rest)| rest);
+    soname
+        .and_then(|rest| rest.split_once(']'))
+        .expect("the library has a soname")
+        .0
+        .to_owned()
 }
 
 /// What a self-checking program runs under.
@@ -114,9 +150,17 @@ pub fn check(name: &str, arguments: &[&str], under: Under) {
     let mut command = match under {
         Under::Valgrind | Under::ValgrindWithoutLeaks => {
             let mut valgrind = Command::new("valgrind");
-            valgrind.args(["--quiet", "--error-exitcode=99", "--fair-sched=yes", "--child-silent-after-fork=no"]);
+            valgrind.args([
+                "--quiet",
+                "--error-exitcode=99",
+                "--fair-sched=yes",
+                "--child-silent-after-fork=no",
+            ]);
             if under == Under::Valgrind {
-                valgrind.args(["--leak-check=full", "--errors-for-leak-kinds=definite,indirect,possible"]);
+                valgrind.args([
+                    "--leak-check=full",
+                    "--errors-for-leak-kinds=definite,indirect,possible",
+                ]);
             }
             valgrind.arg(program);
             valgrind
@@ -128,31 +172,52 @@ pub fn check(name: &str, arguments: &[&str], under: Under) {
         Under::Sanitizers => "3",
         _ => "10",
     };
-    command.args(arguments).env("WSPLUG_TEST_SLOWNESS", slowness).stdin(Stdio::null());
+    command
+        .args(arguments)
+        .env("WSPLUG_TEST_SLOWNESS", slowness)
+        .stdin(Stdio::null());
     // Sees only what the C program does with memory and locks of its own: the library's locks are no pthread locks.
     command.env("TSAN_OPTIONS", "ignore_noninstrumented_modules=1");
-    let output = command.output().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
     let printed = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     let status = output.status;
-    assert!(status.success() && printed.is_empty(), "{name} {arguments:?}, {under:?}: {status}\n{printed}");
+    assert!(
+        status.success() && printed.is_empty(),
+        "{name} {arguments:?}, {under:?}: {status}\n{printed}"
+    );
 }
 
 /// Runs a tool and returns what it printed; panics with its words if it failed.
 pub fn run(command: &mut Command, what: &str) -> String {
-    let output = command.output().unwrap_or_else(|error| panic!("{what}: cannot run {command:?}: {error}"));
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{what}: cannot run {command:?}: {error}"));
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{what}: {command:?} failed:\n{errors}");
+    assert!(
+        output.status.success(),
+        "{what}: {command:?} failed:\n{errors}"
+    );
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// `target/<profile>/deps`, where cargo puts the test binaries and the library that belongs to them.
 fn deps() -> PathBuf {
-    std::env::current_exe().unwrap().parent().unwrap().to_owned()
+    std::env::current_exe()
+        .unwrap()
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 /// A name beside `path` that no other test, thread or process uses.
 fn unique(path: &Path) -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    path.with_file_name(format!("{}.{}.{count}", path.file_name().unwrap().to_string_lossy(), std::process::id()))
+    path.with_file_name(format!(
+        "{}.{}.{count}",
+        path.file_name().unwrap().to_string_lossy(),
+        std::process::id()
+    ))
 }
