@@ -14,7 +14,7 @@ pub enum Flavour {
     Plain,
     /// AddressSanitizer and UndefinedBehaviorSanitizer.
     Sanitized,
-    /// ThreadSanitizer.
+    /// ThreadSanitizer, in the library too: see `thread_sanitized_library`.
     Thread,
 }
 
@@ -50,61 +50,109 @@ pub fn compile(source: &str, flavour: Flavour) -> PathBuf {
 }
 
 fn build(source: &str, flavour: Flavour) -> PathBuf {
-    let library = library();
-    let folder = programs();
-    let suffix = match flavour {
-        Flavour::Plain => "",
-        Flavour::Sanitized => "-sanitized",
-        Flavour::Thread => "-thread",
+    let (folder, library, sanitizers) = match flavour {
+        Flavour::Plain => ("c-programs", library(), &[][..]),
+        Flavour::Sanitized => (
+            "c-programs-sanitized",
+            library(),
+            &[
+                "-fsanitize=address,undefined",
+                "-fno-sanitize-recover=all",
+                "-fno-omit-frame-pointer",
+            ][..],
+        ),
+        Flavour::Thread => (
+            "c-programs-thread",
+            thread_sanitized_library(),
+            &["-fsanitize=thread"][..],
+        ),
     };
-    let name = source.trim_end_matches(".c").replace('/', "-") + suffix;
-    let finished = folder.join(&name);
-    let unfinished = unique(&finished);
-
-    let mut gcc = Command::new("gcc");
-    gcc.args([
-        "-std=c11",
-        "-Wall",
-        "-Wextra",
-        "-pedantic",
-        "-Werror",
-        "-g",
-        "-O1",
-        "-pthread",
-    ]);
-    gcc.args(match flavour {
-        Flavour::Plain => &[][..],
-        Flavour::Sanitized => &[
-            "-fsanitize=address,undefined",
-            "-fno-sanitize-recover=all",
-            "-fno-omit-frame-pointer",
-        ],
-        Flavour::Thread => &["-fsanitize=thread"],
+    let folder = deps().parent().unwrap().join(folder);
+    fs::create_dir_all(&folder).unwrap();
+    // Programs look for the library under its soname.
+    place(&folder.join(soname()), |link| {
+        std::os::unix::fs::symlink(&library, link).unwrap();
     });
-    gcc.arg("-I")
-        .arg(project().join("include"))
-        .arg(project().join(source))
-        .arg("-o")
-        .arg(&unfinished);
-    // A program that opens the library itself must not be linked to it. RPATH, unlike RUNPATH, goes before the
-    // LD_LIBRARY_PATH that cargo sets, which may name a folder with an older build.
-    gcc.args(["-Wl,--as-needed", "-Wl,--disable-new-dtags"])
-        .arg(format!("-Wl,-rpath,{}", folder.display()));
-    gcc.arg(&library).arg("-ldl");
-    run(&mut gcc, source);
-    fs::rename(&unfinished, &finished).unwrap();
-    finished
+    let program = folder.join(source.trim_end_matches(".c").replace('/', "-"));
+    place(&program, |program| {
+        let object = program.with_extension("o");
+        let mut compiler = Command::new("gcc");
+        compiler.args(["-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror"]);
+        compiler.args(["-g", "-O1", "-pthread", "-c", "-I"]);
+        compiler.arg(project().join("include")).args(sanitizers);
+        compiler.arg(project().join(source)).arg("-o").arg(&object);
+        run(&mut compiler, source);
+
+        let mut linker = Command::new("gcc");
+        linker.arg(&object).arg("-o").arg(program).arg("-pthread");
+        if flavour == Flavour::Thread {
+            // The library calls functions of the runtime that gcc's is too old to have.
+            linker.args(["-rdynamic", "-Wl,--whole-archive"]);
+            linker.arg(thread_sanitizer_runtime());
+            linker.args(["-Wl,--no-whole-archive", "-lm", "-lrt", "-lstdc++"]);
+        } else {
+            linker.args(sanitizers);
+        }
+        // A program that opens the library itself must not be linked to it. RPATH, unlike RUNPATH, goes before the
+        // LD_LIBRARY_PATH that cargo sets, which may name a folder with an older build.
+        linker.args(["-Wl,--as-needed", "-Wl,--disable-new-dtags"]);
+        linker.arg(format!("-Wl,-rpath,{}", folder.display()));
+        linker.arg(&library).arg("-ldl");
+        run(&mut linker, source);
+        fs::remove_file(object).unwrap();
+    });
+    program
 }
 
-/// The folder of the compiled programs, with the library in it under its soname.
-fn programs() -> PathBuf {
-    let folder = deps().parent().unwrap().join("c-programs");
-    fs::create_dir_all(&folder).unwrap();
-    let link = folder.join(soname());
-    let unfinished = unique(&link);
-    std::os::unix::fs::symlink(library(), &unfinished).unwrap();
-    fs::rename(&unfinished, &link).unwrap();
-    folder
+/// The library with ThreadSanitizer in all of it, also in Rust's own: without that, each lock of the library would
+/// look like none. Takes a nightly toolchain with rust-src.
+fn thread_sanitized_library() -> PathBuf {
+    let folder = deps().ancestors().nth(2).unwrap().join("thread-sanitizer");
+    let mut cargo = nightly("cargo");
+    cargo.args([
+        "build",
+        "--quiet",
+        "--locked",
+        "--lib",
+        "-Zbuild-std",
+        "--target",
+    ]);
+    cargo.arg(nightly_host()).current_dir(project());
+    cargo
+        .env("RUSTFLAGS", "-Zsanitizer=thread")
+        .env("CARGO_TARGET_DIR", &folder);
+    run(&mut cargo, "the library with ThreadSanitizer");
+    folder.join(nightly_host()).join("debug/libwsplug.so")
+}
+
+fn thread_sanitizer_runtime() -> PathBuf {
+    let root = run(nightly("rustc").args(["--print", "sysroot"]), "rustc");
+    let libraries = format!("lib/rustlib/{}/lib", nightly_host());
+    Path::new(root.trim())
+        .join(libraries)
+        .join("librustc-nightly_rt.tsan.a")
+}
+
+fn nightly_host() -> String {
+    run(nightly("rustc").args(["--print", "host-tuple"]), "rustc")
+        .trim()
+        .to_owned()
+}
+
+fn nightly(tool: &str) -> Command {
+    let mut command = Command::new("rustup");
+    command.args(["run", "nightly", tool]);
+    command
+}
+
+/// Has a file made under a name that nobody else uses, then gives it its own: other test binaries may use it already.
+fn place(path: &Path, make: impl FnOnce(&Path)) {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = path.file_name().unwrap().to_string_lossy();
+    let unfinished = path.with_file_name(format!("{name}-{}-{count}", std::process::id()));
+    make(&unfinished);
+    fs::rename(unfinished, path).unwrap();
 }
 
 /// The name under which programs linked against the library look for it.
@@ -176,8 +224,6 @@ pub fn check(name: &str, arguments: &[&str], under: Under) {
         .args(arguments)
         .env("WSPLUG_TEST_SLOWNESS", slowness)
         .stdin(Stdio::null());
-    // Sees only what the C program does with memory and locks of its own: the library's locks are no pthread locks.
-    command.env("TSAN_OPTIONS", "ignore_noninstrumented_modules=1");
     let output = command
         .output()
         .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
@@ -209,15 +255,4 @@ fn deps() -> PathBuf {
         .parent()
         .unwrap()
         .to_owned()
-}
-
-/// A name beside `path` that no other test, thread or process uses.
-fn unique(path: &Path) -> PathBuf {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    path.with_file_name(format!(
-        "{}.{}.{count}",
-        path.file_name().unwrap().to_string_lossy(),
-        std::process::id()
-    ))
 }

@@ -1,0 +1,39 @@
+//! The C programs that use several threads, with ThreadSanitizer in them, in the library and in Rust's own library.
+//! They need `rustup toolchain install nightly --component rust-src`, and `cargo test --test thread_sanitizer -- --ignored`.
+
+#[path = "support/cc.rs"]
+mod cc;
+
+macro_rules! programs {
+    ($($test:ident: $name:literal $arguments:tt;)*) => {
+        $(#[test]
+        #[ignore = "takes a nightly toolchain with rust-src"]
+        fn $test() {
+            cc::check($name, &$arguments, cc::Under::ThreadSanitizer);
+        })*
+    };
+}
+
+programs! {
+    backpressure: "backpressure" [];
+    delivery_inline: "delivery" ["inline"];
+    delivery_messages: "delivery" ["messages"];
+    delivery_pull: "delivery" ["pull"];
+    delivery_pump: "delivery" ["pump"];
+    delivery_thread: "delivery" ["thread"];
+    lifecycle: "lifecycle" [];
+    log: "log" [];
+    reentrant_inline: "reentrant" ["inline"];
+    reentrant_pump: "reentrant" ["pump"];
+    reentrant_thread: "reentrant" ["thread"];
+    shutdown: "shutdown" [];
+    sigpipe_inline: "sigpipe" ["inline"];
+    threads_inline: "threads" ["inline"];
+    threads_pull: "threads" ["pull"];
+    threads_pump: "threads" ["pump"];
+    threads_thread: "threads" ["thread"];
+    a_slow_callback: "faults" ["2"];
+    stops_while_reconnecting: "faults" ["3"];
+    many_clients_at_once: "faults" ["15"];
+    events_at_the_end: "faults" ["16"];
+}
