@@ -25,6 +25,7 @@ static void everything_is_closed_and_delivered(void)
 /* The time is kept although the peer neither reads nor answers. */
 static void a_deaf_peer_holds_nothing_up(void)
 {
+    DONE(wsplug_set_callbacks(on_event, on_message, NULL));
     int32_t server = new_server("{\"port\":0}");
     int port = started(server);
     int deaf = raw_client(port), silent = raw_connect(port);
@@ -38,9 +39,28 @@ static void a_deaf_peer_holds_nothing_up(void)
     forget_events();
 }
 
-static void events_that_nobody_pulled_are_freed(void)
+static void what_waited_to_be_pulled_still_can_be(void)
 {
-    DONE(wsplug_set_callbacks(NULL, NULL, NULL));
+    delivery = PULLED;
+    int32_t server = new_server("{\"port\":0}");
+    int port = started(server);
+    int32_t client = connected(port);
+    DONE(send_text(client, "late"));
+    DONE(wsplug_shutdown((int32_t)PATIENCE_MS));
+    CHECK_INT(AWAIT("open", server)->server, server);
+    CHECK_TEXT(AWAIT("message", server)->data, "late");
+    AWAIT("close", server);
+    AWAIT("open", client);
+    AWAIT("close", client);
+    wsplug_event *event = NULL;
+    CHECK_INT(wsplug_event_next(0, &event), WSPLUG_TIMEOUT);
+    delivery = CALLED;
+    forget_events();
+}
+
+/* Nobody asks for these any more: they must not be lost blocks. */
+static void what_nobody_pulls_is_not_leaked(void)
+{
     int32_t server = new_server("{\"port\":0}");
     int port = started(server);
     int32_t client = connected(port);
@@ -105,7 +125,8 @@ int main(void)
     for (int round = 0; round < 3; round++)
         everything_is_closed_and_delivered();
     a_deaf_peer_holds_nothing_up();
-    events_that_nobody_pulled_are_freed();
+    what_waited_to_be_pulled_still_can_be();
+    what_nobody_pulls_is_not_leaked();
     init_is_for_the_beginning();
     other_threads_get_an_answer();
     return finish();
