@@ -1,82 +1,301 @@
-/* draft: is replaced by the generated header */
+/*
+ * wsplug: WebSocket servers and clients for host applications.
+ *
+ * Rules that hold for every function; what differs stands at the function.
+ *
+ * Refs. An int32_t names every object: negative a server, positive one connection (a client of our own, or one that a
+ * server accepted), 0 none. A ref whose object is gone gives WSPLUG_UNKNOWN_REF; it is not handed out again while
+ * there are fresh ones, that is, before 2^31-1 others.
+ *
+ * Types. Only int32_t, pointers and void cross this border: no structs by value, no variadic functions, no 64-bit
+ * integers, no size_t. Any host that can call a C function can call these.
+ *
+ * Calling convention. WSPLUG_API is __stdcall on 32-bit Windows and nothing elsewhere. Your callbacks need it too.
+ *
+ * Text is UTF-8 and ends with NUL. What you pass in is read during the call only. What arrives in a `char **reply` is
+ * yours; give it back with wsplug_free. What a callback is given is valid until the callback returns.
+ *
+ * Options are one JSON object; NULL or "" asks for the defaults. An option of the wrong type or out of range makes the
+ * call fail with WSPLUG_INVALID_OPTIONS, with a message that names the option, the limit and what was given, and
+ * nothing has happened. An unknown option is no error: "ignoredOptions" in the reply names it, with the known name
+ * that is nearest to it, if any is near.
+ *
+ * Replies are one JSON object; wsplug_server_clients, ..._messages and wsplug_server_send give an array. Pass NULL
+ * where you want none; then none is built. If the call failed, the reply has, beside the fields that it always has,
+ *     {"success":false,"error":{"code":-2,"name":"invalid_options","message":"...","option":"port"}}
+ *
+ * Status. Functions that return a status return 0 when done, a positive number when there was nothing to do that is
+ * worth calling a failure, and a negative one when they failed. wsplug_status_text puts it into words.
+ *
+ * Threads. Every function may be called from any thread, at any time, also inside a callback, unless its comment says
+ * otherwise. No lock is held while your code runs.
+ *
+ * Events of one connection come in order, and none is dropped. When you are slow, the bytes that may wait for you run
+ * out and the library stops reading from those sockets until you have caught up. Exactly one "close" follows each
+ * "open". Once wsplug_server_clear or wsplug_client_clear has returned, no callback for that ref runs any more, except
+ * the one that called it.
+ *
+ * Manners. The library prints nothing, changes no signal handler and no setting of the process, and keeps SIGPIPE from
+ * you. No exception leaves it: what goes wrong inside is logged and becomes WSPLUG_INTERNAL. In a child made by fork()
+ * every command is refused with WSPLUG_FORKED; the parent goes on. Once loaded, the library stays in memory until the
+ * process ends, even after dlclose or FreeLibrary.
+ */
+
 #ifndef WSPLUG_H
 #define WSPLUG_H
+
 #include <stdint.h>
+
 #if defined(_WIN32) && !defined(_WIN64)
 #define WSPLUG_API __stdcall
 #else
 #define WSPLUG_API
 #endif
+
+// The version of this interface; wsplug_abi_version returns the library's.
 #define WSPLUG_ABI_VERSION 1
+
+// Done.
 #define WSPLUG_OK 0
+
+// Nothing came in the time that was given; nothing is wrong.
 #define WSPLUG_TIMEOUT 1
+
+// An argument is NULL, negative, not UTF-8 or none of the constants.
 #define WSPLUG_INVALID_ARGUMENT -1
+
+// The options are no JSON object, or one has the wrong type or is out of range.
 #define WSPLUG_INVALID_OPTIONS -2
+
+// There is no such server or connection, or no longer.
 #define WSPLUG_UNKNOWN_REF -3
+
+// The command does not fit the state that the object is in.
 #define WSPLUG_WRONG_STATE -4
+
+// The connection's send queue has no room now; the "drain" option tells when it has.
 #define WSPLUG_QUEUE_FULL -5
+
+// The message exceeds a limit.
 #define WSPLUG_TOO_LARGE -6
+
+// The network or the peer refused.
 #define WSPLUG_NETWORK -7
+
+// The command would wait for the very callback that it is called from.
 #define WSPLUG_IN_CALLBACK -8
+
+// The process is a forked child; the library works in the parent only.
 #define WSPLUG_FORKED -9
+
+// The buffer is too small; the length that is needed was written.
 #define WSPLUG_BUFFER_TOO_SMALL -10
+
+// A fault of the library, which was logged.
 #define WSPLUG_INTERNAL -99
+
+// A text message (RFC 6455 opcode).
 #define WSPLUG_TEXT 1
+
+// A binary message.
 #define WSPLUG_BINARY 2
+
+// A ping, at most 125 bytes.
 #define WSPLUG_PING 9
+
+// A pong, at most 125 bytes.
 #define WSPLUG_PONG 10
+
+// Logs nothing.
 #define WSPLUG_LOG_OFF 0
+
+// Faults of the library.
 #define WSPLUG_LOG_ERROR 1
+
+// What somebody should look at.
 #define WSPLUG_LOG_WARN 2
+
+// What comes and goes.
 #define WSPLUG_LOG_INFO 3
+
+// For debugging.
 #define WSPLUG_LOG_DEBUG 4
-#ifdef __cplusplus
-extern "C" {
-#endif
+
+// One event in the host's hands. Freed with wsplug_event_free.
 typedef struct wsplug_event wsplug_event;
+
+// Takes events. Type is "open", "message", "fragment", "ping", "pong", "close", "error" or "drain"; context is a
+// JSON object. Everything is valid until the callback returns. It must not throw, longjmp or end its thread.
 typedef void (WSPLUG_API *wsplug_event_callback)(int32_t server, int32_t client, const char *type,
         const char *context, const char *worker, int32_t window, int32_t process, void *user_data);
+
+// Takes messages as they came: kind is WSPLUG_TEXT or WSPLUG_BINARY, data has length bytes and no NUL behind them.
 typedef void (WSPLUG_API *wsplug_message_callback)(int32_t server, int32_t client, int32_t kind,
         const void *data, int32_t length, void *user_data);
+
+// Takes log messages, up to the level that was asked for. May be called on any thread.
 typedef void (WSPLUG_API *wsplug_log_callback)(int32_t level, const char *message, void *user_data);
-int32_t WSPLUG_API wsplug_abi_version(void);
-const char *WSPLUG_API wsplug_version(void);
-int32_t WSPLUG_API wsplug_init(const char *options, char **reply);
-int32_t WSPLUG_API wsplug_shutdown(int32_t timeout_ms);
-int32_t WSPLUG_API wsplug_set_log_callback(int32_t level, wsplug_log_callback callback, void *user_data);
-const char *WSPLUG_API wsplug_status_text(int32_t status);
-void WSPLUG_API wsplug_free(char *text);
-int32_t WSPLUG_API wsplug_text_copy(const char *text, char *buffer, int32_t capacity);
-int32_t WSPLUG_API wsplug_server_create(const char *options, int32_t *server, char **reply);
-int32_t WSPLUG_API wsplug_server_start(int32_t server, const char *options, char **reply);
-int32_t WSPLUG_API wsplug_server_stop(int32_t server, const char *options, char **reply);
-int32_t WSPLUG_API wsplug_server_send(int32_t server, int32_t kind, const void *data, int32_t length, const char *options, char **reply);
-int32_t WSPLUG_API wsplug_server_clear(int32_t server, char **reply);
-int32_t WSPLUG_API wsplug_server_clients(int32_t server, char **reply);
-int32_t WSPLUG_API wsplug_server_messages(int32_t server, const char *options, char **reply);
-int32_t WSPLUG_API wsplug_client_create(const char *options, int32_t *client, char **reply);
-int32_t WSPLUG_API wsplug_client_start(int32_t client, const char *options, char **reply);
-int32_t WSPLUG_API wsplug_client_stop(int32_t client, const char *options, char **reply);
-int32_t WSPLUG_API wsplug_client_send(int32_t client, int32_t kind, const void *data, int32_t length, char **reply);
-int32_t WSPLUG_API wsplug_client_clear(int32_t client, char **reply);
-int32_t WSPLUG_API wsplug_client_messages(int32_t client, const char *options, char **reply);
-int32_t WSPLUG_API wsplug_set_callbacks(wsplug_event_callback on_event, wsplug_message_callback on_message, void *user_data);
-int32_t WSPLUG_API wsplug_set_method(const char *name, wsplug_event_callback on_event, wsplug_message_callback on_message, void *user_data);
-int32_t WSPLUG_API wsplug_event_next(int32_t timeout_ms, wsplug_event **event);
-void WSPLUG_API wsplug_event_wake(void);
-int32_t WSPLUG_API wsplug_event_server(const wsplug_event *event);
-int32_t WSPLUG_API wsplug_event_client(const wsplug_event *event);
-int32_t WSPLUG_API wsplug_event_kind(const wsplug_event *event);
-int32_t WSPLUG_API wsplug_event_window(const wsplug_event *event);
-int32_t WSPLUG_API wsplug_event_process(const wsplug_event *event);
-const char *WSPLUG_API wsplug_event_type(const wsplug_event *event);
-const char *WSPLUG_API wsplug_event_context(const wsplug_event *event);
-const char *WSPLUG_API wsplug_event_worker(const wsplug_event *event);
-const char *WSPLUG_API wsplug_event_method(const wsplug_event *event);
-const void *WSPLUG_API wsplug_event_data(const wsplug_event *event, int32_t *length);
-void WSPLUG_API wsplug_event_free(wsplug_event *event);
-int32_t WSPLUG_API wsplug_pump(int32_t timeout_ms, int32_t max);
+
 #ifdef __cplusplus
-}
-#endif
-#endif
+extern "C" {
+#endif // __cplusplus
+
+// Makes a client, which is not connected yet. Its ref, positive, is written to *client, 0 on failure; the
+// reply is its whole configuration and "ref". Let it go with wsplug_client_clear.
+int32_t WSPLUG_API wsplug_client_create(const char *options, int32_t *client, char **reply);
+
+// Connects, and waits for the result for up to "timeout" seconds (20); with "wait":false it returns at
+// once, and "open" or "error" tells. Takes the options of wsplug_client_create too. WSPLUG_WRONG_STATE if it is
+// started already; inside an inline callback only with "wait":false, else WSPLUG_IN_CALLBACK.
+int32_t WSPLUG_API wsplug_client_start(int32_t client, const char *options, char **reply);
+
+// Closes a connection, ours or accepted, with "code" (1000) and "reason". A "close" event follows; messages
+// that still arrive before it are dropped. Ends reconnection, also while it waits. For a client of ours
+// it waits until the connection has ended, at most closeTimeoutMs and a second, unless "wait" is false or
+// it is called inside a callback.
+int32_t WSPLUG_API wsplug_client_stop(int32_t client, const char *options, char **reply);
+
+// Sends a message on a connection, ours or accepted. Queued when it returns. WSPLUG_QUEUE_FULL if
+// sendQueueBytes wait already, WSPLUG_WRONG_STATE if it is not open, WSPLUG_INVALID_ARGUMENT for a text that is not
+// UTF-8, WSPLUG_TOO_LARGE for a ping or pong of more than 125 bytes.
+int32_t WSPLUG_API wsplug_client_send(int32_t client, int32_t kind, const void *data, int32_t length,
+        char **reply);
+
+// Lets a connection go, ours or accepted. The "close" event that is owed comes before it returns (on the
+// calling thread in pump and inline mode, and inside callbacks), other waiting callbacks do not come any more.
+int32_t WSPLUG_API wsplug_client_clear(int32_t client, char **reply);
+
+// Replies with events of a connection, ours or accepted, that wait because there is no callback for them,
+// and consumes them: at most "max" (100), after waiting "timeout" seconds (0) for the first.
+int32_t WSPLUG_API wsplug_client_messages(int32_t client, const char *options, char **reply);
+
+// Sets the callbacks for all events that no method takes; both NULL: events wait to be pulled. Where
+// on_message is NULL, messages come to on_event as JSON. Events that wait for callbacks already go to these
+// ones. Returns once the old callbacks no longer run, unless it is called inside a callback.
+//
+// The option "dispatch" of a server or client (or of wsplug_init, for all) says how they run: "thread" (the
+// default) calls back on one thread of the library, one event at a time; "inline" on the connection's network
+// thread, for short callbacks; "pump" only inside wsplug_pump.
+int32_t WSPLUG_API wsplug_set_callbacks(wsplug_event_callback on_event, wsplug_message_callback on_message,
+        void *user_data);
+
+// Sets the callbacks of the servers and clients whose option "method" is name; both NULL: none. Otherwise
+// as wsplug_set_callbacks.
+int32_t WSPLUG_API wsplug_set_method(const char *name, wsplug_event_callback on_event,
+        wsplug_message_callback on_message, void *user_data);
+
+// Takes the next event that no callback takes: timeout_ms 0 polls, negative waits until there is one. Writes it
+// to *event, to be freed with wsplug_event_free, or NULL with WSPLUG_TIMEOUT.
+int32_t WSPLUG_API wsplug_event_next(int32_t timeout_ms, wsplug_event **event);
+
+// Ends one wait of wsplug_event_next or wsplug_pump early: the one under way, or else the next.
+void WSPLUG_API wsplug_event_wake(void);
+
+// The event's server, or 0; also 0 of NULL, as all of the following.
+int32_t WSPLUG_API wsplug_event_server(const wsplug_event *event);
+
+// The event's connection, or 0.
+int32_t WSPLUG_API wsplug_event_client(const wsplug_event *event);
+
+// The kind of a "message", "fragment", "ping" or "pong", or 0.
+int32_t WSPLUG_API wsplug_event_kind(const wsplug_event *event);
+
+// The option "window" as it was when the event happened.
+int32_t WSPLUG_API wsplug_event_window(const wsplug_event *event);
+
+// The option "process" as it was when the event happened.
+int32_t WSPLUG_API wsplug_event_process(const wsplug_event *event);
+
+// The type, as a callback gets it. Static; "" of NULL.
+const char *WSPLUG_API wsplug_event_type(const wsplug_event *event);
+
+// The context, a JSON object, as a callback gets it. Built at the first call, from one thread at a time;
+// valid until the event is freed.
+const char *WSPLUG_API wsplug_event_context(const wsplug_event *event);
+
+// The option "worker" as it was when the event happened; valid until the event is freed.
+const char *WSPLUG_API wsplug_event_worker(const wsplug_event *event);
+
+// The option "method" as it was when the event happened; valid until the event is freed.
+const char *WSPLUG_API wsplug_event_method(const wsplug_event *event);
+
+// The payload of a "message", "fragment", "ping" or "pong" as it came, *length bytes without NUL; NULL and 0
+// of others. Valid until the event is freed. length may be NULL.
+const void *WSPLUG_API wsplug_event_data(const wsplug_event *event, int32_t *length);
+
+// Frees an event. NULL is allowed.
+void WSPLUG_API wsplug_event_free(wsplug_event *event);
+
+// Runs the callbacks of "dispatch":"pump" on the calling thread: waits up to timeout_ms (0: not, negative: until
+// there is one) for the first event, then takes what is there, at most max (0 or less: all). Returns how many
+// callbacks ran, or a negative status. Another thread that pumps meanwhile waits. Inside a callback:
+// WSPLUG_IN_CALLBACK.
+int32_t WSPLUG_API wsplug_pump(int32_t timeout_ms, int32_t max);
+
+// The version of the interface that the loaded library has: compare it with WSPLUG_ABI_VERSION.
+int32_t WSPLUG_API wsplug_abi_version(void);
+
+// The library's version, such as "0.1.0". Static; do not free it.
+const char *WSPLUG_API wsplug_version(void);
+
+// Sets what holds for the whole library: "threads" (network threads, 1) and "dispatch" (see
+// wsplug_set_callbacks). Optional, and only before anything was created or after wsplug_shutdown;
+// WSPLUG_WRONG_STATE otherwise.
+int32_t WSPLUG_API wsplug_init(const char *options, char **reply);
+
+// Closes every connection with 1001, delivers what is left for callbacks, joins every thread of the
+// library and forgets all refs and callbacks. Waits for up to timeout_ms (negative: 10,000), then ends
+// what is left without a word and returns WSPLUG_TIMEOUT. Events that no callback takes can still be
+// pulled afterwards. New objects may be created afterwards. Inside a callback: WSPLUG_IN_CALLBACK.
+int32_t WSPLUG_API wsplug_shutdown(int32_t timeout_ms);
+
+// Sends log messages up to level (WSPLUG_LOG_OFF to WSPLUG_LOG_DEBUG) to callback, which may be NULL.
+// Messages hold no payloads and no secrets.
+int32_t WSPLUG_API wsplug_set_log_callback(int32_t level, wsplug_log_callback callback, void *user_data);
+
+// A status in words, also of a number that is none. Static; do not free it.
+const char *WSPLUG_API wsplug_status_text(int32_t status);
+
+// Frees what a function gave in a `char **`. NULL is allowed.
+void WSPLUG_API wsplug_free(char *text);
+
+// Copies a text into a buffer, for hosts that cannot follow a pointer. Returns the bytes that are needed,
+// the NUL included; if capacity is less, the text is cut at a character's end and still ends with NUL. A
+// NULL text counts as "". With buffer NULL or capacity 0, only the length is returned.
+int32_t WSPLUG_API wsplug_text_copy(const char *text, char *buffer, int32_t capacity);
+
+// Makes a server, which does not listen yet. Its ref, negative, is written to *server, 0 on failure; the
+// reply is its whole configuration and "ref". Let it go with wsplug_server_clear.
+int32_t WSPLUG_API wsplug_server_create(const char *options, int32_t *server, char **reply);
+
+// Begins to listen, in the calling thread, so that the reply tells whether it worked and on which "port".
+// Takes the options of wsplug_server_create too. WSPLUG_WRONG_STATE if it listens already.
+int32_t WSPLUG_API wsplug_server_start(int32_t server, const char *options, char **reply);
+
+// Stops listening at once and closes every connection with "code" (1001) and "reason"; each gets its
+// "close" event. Takes the options of wsplug_server_create for the next start too. Waits until the
+// connections have ended, at most closeTimeoutMs and a second, unless "wait" is false or it is called inside a
+// callback. A server that does not listen is no failure.
+int32_t WSPLUG_API wsplug_server_stop(int32_t server, const char *options, char **reply);
+
+// Sends a message to the connections in "clients", or to every open one without that option. Queued when
+// it returns; the reply has one status per target. WSPLUG_OK also if single targets failed: see the reply.
+int32_t WSPLUG_API wsplug_server_send(int32_t server, int32_t kind, const void *data, int32_t length,
+        const char *options, char **reply);
+
+// Lets a server go, with its connections. "close" events that are owed come before it returns (on the
+// calling thread in pump and inline mode, and inside callbacks), other waiting callbacks do not come any more.
+int32_t WSPLUG_API wsplug_server_clear(int32_t server, char **reply);
+
+// Replies with the refs of the server's open connections, ascending.
+int32_t WSPLUG_API wsplug_server_clients(int32_t server, char **reply);
+
+// Replies with events of the server and its connections that wait because there is no callback for them,
+// and consumes them: at most "max" (100), after waiting "timeout" seconds (0) for the first.
+int32_t WSPLUG_API wsplug_server_messages(int32_t server, const char *options, char **reply);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* WSPLUG_H */

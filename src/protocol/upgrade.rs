@@ -158,8 +158,15 @@ pub fn origin_is_allowed(
             .iter()
             .any(|entry| Origin::parse(entry).is_ok_and(|entry| entry == origin)),
         None => {
-            let scheme = if secure { "https" } else { "http" };
-            Origin::of(scheme, host).is_ok_and(|own| own == origin)
+            // On a plain port the page may still be https: a proxy in front of us ends TLS and passes Host on.
+            let schemes: &[&str] = if secure {
+                &["https"]
+            } else {
+                &["http", "https"]
+            };
+            schemes
+                .iter()
+                .any(|scheme| Origin::of(scheme, host).is_ok_and(|own| own == origin))
         }
     }
 }

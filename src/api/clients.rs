@@ -1,0 +1,286 @@
+//! Knows the six commands of clients, and those of them that accepted connections understand too.
+//! Does not know how connections work.
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use serde_json::{Map, Value};
+
+use super::config::{CLIENT_STOP, CLIENTS, Config, Shared, closing, parse_url};
+use super::options::{ClientOptions, Options, StartOptions, StopOptions, parse};
+use super::pull;
+use super::reply::{self, Reply};
+use super::servers::may_wait;
+use crate::client::{Client, Started, failed};
+use crate::connection::{Connection, Sent};
+use crate::error::{Error, Result, Status};
+use crate::events::{Channel, OpenInfo, Source, headers_object, retire};
+use crate::library::{self, Peer};
+use crate::protocol::{Kind, close};
+use crate::transport::is_network_thread;
+
+/// What is given to the thread that connects, beyond the time-out of the try.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// The connection behind a ref, ours or accepted.
+pub fn find_peer(client: i32) -> Result<Peer> {
+    library::PEERS
+        .find(client)
+        .ok_or_else(|| Error::unknown_ref("connection", client))
+}
+
+fn find_own(client: i32) -> Result<(Arc<Client>, Shared<ClientOptions>)> {
+    let config = CLIENTS.lock().get(&client).cloned();
+    match (find_peer(client)?, config) {
+        (Peer::Own(own), Some(config)) => Ok((own, config)),
+        (Peer::Own(_), None) => Err(Error::unknown_ref("client", client)),
+        (Peer::Accepted(_), _) => Err(Error::wrong_state(format!(
+            "connection {client} was accepted by a server; it cannot be started"
+        ))),
+    }
+}
+
+/// Makes a client. Its ref is the second value.
+pub fn client_create(options: &str) -> (Reply, i32) {
+    let result = create(options);
+    let reference = result.as_ref().map_or(0, |(client, _)| *client);
+    let result = result.map(|(_, reply)| reply);
+    (
+        Reply::of(result, |result| reply::object(result, &[("ref", 0.into())])),
+        reference,
+    )
+}
+
+fn create(options: &str) -> Result<(i32, Map<String, Value>)> {
+    let given = parse(options)?;
+    let mut config = Config::of_client();
+    apply(&mut config, &given)?;
+    library::threads()?;
+    let peer = library::PEERS.insert(|reference| {
+        let channel = Channel::new(0, config.tag(), config.credit());
+        Peer::Own(Client::new(reference, Source::new(channel, reference)))
+    });
+    let Peer::Own(client) = peer else {
+        unreachable!("what was inserted comes back");
+    };
+    let mut reply = config.show(client.client);
+    reply.extend(ignored(&given, &[]));
+    CLIENTS
+        .lock()
+        .insert(client.client, Arc::new(Mutex::new(config)));
+    Ok((client.client, reply))
+}
+
+/// A url that cannot be used is an error as soon as it is given.
+fn apply(config: &mut Config<ClientOptions>, given: &Map<String, Value>) -> Result<()> {
+    let mut changed = config.clone();
+    changed.apply(given)?;
+    if !changed.own.url.is_empty() {
+        parse_url(&changed.own.url)?;
+    }
+    *config = changed;
+    Ok(())
+}
+
+fn ignored(given: &Map<String, Value>, more: &[&[&'static str]]) -> Option<(String, Value)> {
+    Config::<ClientOptions>::ignored(given, more).map(|ignored| ("ignoredOptions".into(), ignored))
+}
+
+/// Connects.
+pub fn client_start(client: i32, options: &str) -> Reply {
+    Reply::of(start(client, options), |result| {
+        let (message, http_status) = match &result {
+            Ok(_) => (String::new(), 0),
+            Err(error) => (error.message.clone(), error.http_status),
+        };
+        let always = [
+            ("http_status", http_status.into()),
+            ("errorStr", message.into()),
+            ("uri", "".into()),
+            ("headers", Map::new().into()),
+            ("protocol", "".into()),
+            ("extensions", "".into()),
+        ];
+        reply::object(result, &always)
+    })
+}
+
+fn start(client: i32, options: &str) -> Result<Map<String, Value>> {
+    let given = parse(options)?;
+    let (client, config) = find_own(client)?;
+    let threads = library::threads()?;
+    let mut how = StartOptions::default();
+    how.apply(&given)?;
+    if how.wait && is_network_thread() {
+        return Err(pull::waits_for_itself());
+    }
+    if client.is_started() {
+        return Err(Error::wrong_state(format!(
+            "client {} is started already",
+            client.client
+        )));
+    }
+    let plan = {
+        let mut config = config.lock();
+        let mut changed = config.clone();
+        apply(&mut changed, &given)?;
+        let plan = changed.plan()?;
+        *config = changed;
+        client
+            .source
+            .channel()
+            .set_tag(config.tag(), config.credit());
+        plan
+    };
+    let uri = plan.target.url.target.clone();
+    let patience = plan.timeout + GRACE;
+    let ignored = ignored(&given, &[StartOptions::NAMES]);
+    if !how.wait {
+        client.start(plan, &threads, None)?;
+        return Ok(opened(
+            &OpenInfo {
+                uri,
+                ..OpenInfo::default()
+            },
+            0,
+            ignored,
+        ));
+    }
+    let (answer, answered) = mpsc::channel();
+    client.start(plan, &threads, Some(answer))?;
+    match answered.recv_timeout(patience) {
+        Ok(Started::Open(info)) => Ok(opened(&info, 101, ignored)),
+        Ok(Started::Failed {
+            reason,
+            http_status,
+        }) => Err(failed(&reason, http_status)),
+        Err(_) => Err(Error::new(
+            Status::Timeout,
+            format!(
+                "not connected within {} ms; the client goes on trying",
+                patience.as_millis()
+            ),
+        )),
+    }
+}
+
+fn opened(
+    info: &OpenInfo,
+    http_status: u16,
+    ignored: Option<(String, Value)>,
+) -> Map<String, Value> {
+    let mut reply = Map::new();
+    reply.insert("success".into(), true.into());
+    reply.insert("http_status".into(), http_status.into());
+    reply.insert("errorStr".into(), "".into());
+    reply.insert("uri".into(), info.uri.as_str().into());
+    reply.insert("headers".into(), headers_object(&info.headers).into());
+    reply.insert("protocol".into(), info.protocol.as_str().into());
+    reply.insert("extensions".into(), info.extensions.as_str().into());
+    reply.extend(ignored);
+    reply
+}
+
+/// Closes a connection, ours or accepted.
+pub fn client_stop(client: i32, options: &str) -> Reply {
+    Reply::of(stop(client, options), |result| {
+        reply::object(result, &[("ref", 0.into())])
+    })
+}
+
+fn stop(client: i32, options: &str) -> Result<Map<String, Value>> {
+    let given = parse(options)?;
+    let peer = find_peer(client)?;
+    let mut options = StopOptions::default();
+    options.apply(&given)?;
+    match peer {
+        Peer::Own(_) => stop_own(client, &given, &options),
+        Peer::Accepted(connection) => stop_accepted(&connection, &given, &options),
+    }
+}
+
+fn stop_own(
+    client: i32,
+    given: &Map<String, Value>,
+    options: &StopOptions,
+) -> Result<Map<String, Value>> {
+    let (client, config) = find_own(client)?;
+    let (code, reason) = closing(options, CLIENT_STOP)?;
+    let (mut reply, patience) = {
+        let mut config = config.lock();
+        apply(&mut config, given)?;
+        client
+            .source
+            .channel()
+            .set_tag(config.tag(), config.credit());
+        (config.show(client.client), config.close_timeout() + GRACE)
+    };
+    client.stop(code, &reason);
+    if options.wait && may_wait() && !client.await_end(Instant::now() + patience) {
+        client.abort();
+        client.await_end(Instant::now() + GRACE);
+    }
+    reply.insert("success".into(), true.into());
+    reply.extend(ignored(given, &[StopOptions::NAMES]));
+    Ok(reply)
+}
+
+fn stop_accepted(
+    connection: &Connection,
+    given: &Map<String, Value>,
+    options: &StopOptions,
+) -> Result<Map<String, Value>> {
+    let (code, reason) = closing(options, close::NORMAL)?;
+    if !connection.close(code, &reason) {
+        return Err(Error::wrong_state(format!(
+            "connection {} is closing already",
+            connection.client
+        )));
+    }
+    let mut reply = Map::new();
+    reply.insert("ref".into(), connection.client.into());
+    reply.insert("success".into(), true.into());
+    let unknown = super::options::ignored(given, &[StopOptions::NAMES]);
+    reply.extend(unknown.map(|unknown| ("ignoredOptions".into(), unknown)));
+    Ok(reply)
+}
+
+/// Sends on a connection, ours or accepted.
+pub fn client_send(client: i32, kind: Kind, data: &[u8]) -> Result<Sent> {
+    match find_peer(client)? {
+        Peer::Own(own) => own.send(kind, data),
+        Peer::Accepted(connection) => connection.send(kind, data),
+    }
+}
+
+/// Lets a connection go, ours or accepted.
+pub fn client_clear(client: i32) -> Reply {
+    Reply::of(clear(client), |result| reply::object(result, &[]))
+}
+
+fn clear(client: i32) -> Result<Map<String, Value>> {
+    let reason = "the connection was cleared";
+    CLIENTS.lock().remove(&client);
+    match library::PEERS.remove(client) {
+        None => return Err(Error::unknown_ref("connection", client)),
+        Some(Peer::Own(own)) => {
+            own.stop(close::NORMAL, reason);
+            retire(&own.source, close::NORMAL, reason);
+        }
+        Some(Peer::Accepted(connection)) => {
+            connection.close(close::NORMAL, reason);
+            retire(&connection.source, close::NORMAL, reason);
+        }
+    }
+    Ok(Map::new())
+}
+
+/// The events of a connection that wait for no callback.
+pub fn client_messages(client: i32, options: &str) -> Reply {
+    let exists = find_peer(client).map(|_| ());
+    pull::messages(options, exists, move |source| {
+        source.client == client && client != 0
+    })
+}

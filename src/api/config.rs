@@ -1,0 +1,242 @@
+//! Knows the configuration of each server and client, as options changed it.
+//! Does not know JSON texts: it takes objects.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use once_cell::sync::Lazy;
+use parking_lot::Mutex;
+use serde_json::{Map, Value};
+
+use super::options::{
+    ClientOptions, ConnectionOptions, Options, ServerOptions, TagOptions, ignored,
+};
+use super::values::{Int, Paths};
+use crate::client::{self, Backoff, Target};
+use crate::connection::Settings;
+use crate::error::{Error, Result};
+use crate::events::{CreditLimits, Tag};
+use crate::protocol::head::Limits as HeadLimits;
+use crate::protocol::receiver::Limits;
+use crate::protocol::url::Url;
+use crate::protocol::{Role, close};
+use crate::registry::RefMap;
+use crate::server;
+
+/// The options of one object.
+#[derive(Clone)]
+pub struct Config<T> {
+    tag: TagOptions,
+    pub own: T,
+    connection: ConnectionOptions,
+    /// Whether the host set the interval itself: then it is told of the pongs.
+    sets_pings: bool,
+}
+
+/// A configuration that several threads may change.
+pub type Shared<T> = Arc<Mutex<Config<T>>>;
+
+/// The configurations of all objects of one kind, by ref.
+pub type Configs<T> = Lazy<Mutex<RefMap<Shared<T>>>>;
+
+/// Every server's.
+pub static SERVERS: Configs<ServerOptions> = Lazy::new(Default::default);
+/// Every client's.
+pub static CLIENTS: Configs<ClientOptions> = Lazy::new(Default::default);
+
+impl Config<ServerOptions> {
+    /// A server's defaults.
+    pub fn of_server() -> Self {
+        Config {
+            tag: TagOptions::default(),
+            own: ServerOptions::default(),
+            connection: ConnectionOptions::default(),
+            sets_pings: false,
+        }
+    }
+
+    /// What a start needs.
+    pub fn plan(&self) -> server::Plan {
+        let own = &self.own;
+        server::Plan {
+            host: own.host.clone(),
+            port: own.port.0 as u16,
+            backlog: own.backlog.0 as i32,
+            max_connections: own.max_connections.0 as usize,
+            max_pending: own.max_pending.0 as usize,
+            handshake_timeout: millis(own.handshake_timeout),
+            head: self.head_limits(),
+            paths: own.paths.0.clone(),
+            origins: own.origins.clone(),
+            protocols: own.protocols.0.clone(),
+            auth: own.auth.clone(),
+            files: own.files.0.clone(),
+            settings: self.settings(Role::Server),
+        }
+    }
+}
+
+impl Config<ClientOptions> {
+    /// A client's defaults.
+    pub fn of_client() -> Self {
+        Config {
+            tag: TagOptions::default(),
+            own: ClientOptions::default(),
+            connection: ConnectionOptions::of_client(),
+            sets_pings: false,
+        }
+    }
+
+    /// What a start needs.
+    pub fn plan(&self) -> Result<client::Plan> {
+        let own = &self.own;
+        if own.url.is_empty() {
+            return Err(Error::option(
+                "url",
+                "url is not set; give ws://host[:port][/path]",
+            ));
+        }
+        let url = parse_url(&own.url)?;
+        Ok(client::Plan {
+            target: Target {
+                url,
+                protocols: own.protocols.0.clone(),
+                headers: own.headers.0.clone(),
+                head: self.head_limits(),
+            },
+            settings: self.settings(Role::Client),
+            reconnect: own.reconnect.then(|| Backoff {
+                min: millis(own.min_wait),
+                max: millis(own.max_wait),
+                max_retries: u32::try_from(own.max_retries.0).ok().filter(|max| *max > 0),
+            }),
+            retry_first: own.retry_first,
+            timeout: own
+                .timeout
+                .duration()
+                .unwrap_or(Duration::from_secs(86_400)),
+        })
+    }
+}
+
+/// A url, or the error that names the option.
+pub fn parse_url(text: &str) -> Result<Url> {
+    let url =
+        Url::parse(text).map_err(|problem| Error::option("url", format!("url: {problem}")))?;
+    if url.secure {
+        return Err(Error::option(
+            "url",
+            "url: wss:// is not in this version of wsplug; use ws://",
+        ));
+    }
+    Ok(url)
+}
+
+impl<T: Options> Config<T> {
+    /// Takes options; if one is wrong, nothing is changed.
+    pub fn apply(&mut self, given: &Map<String, Value>) -> Result<()> {
+        let mut changed = self.clone();
+        changed.tag.apply(given)?;
+        changed.own.apply(given)?;
+        changed.connection.apply_checked(given)?;
+        changed.sets_pings |= changed.connection.ping_interval != self.connection.ping_interval;
+        *self = changed;
+        Ok(())
+    }
+
+    /// The present configuration.
+    pub fn show(&self, reference: i32) -> Map<String, Value> {
+        let mut out = Map::new();
+        out.insert("ref".into(), reference.into());
+        self.tag.show(&mut out);
+        self.own.show(&mut out);
+        self.connection.show_all(&mut out);
+        out
+    }
+
+    /// What the host attached.
+    pub fn tag(&self) -> Tag {
+        let text = |text: &String| {
+            std::ffi::CString::new(text.as_str()).expect("options with NUL are refused")
+        };
+        Tag {
+            method: text(&self.tag.method),
+            worker: text(&self.tag.worker),
+            window: self.tag.window.0 as i32,
+            process: self.tag.process.0 as i32,
+            dispatch: self.tag.dispatch,
+        }
+    }
+
+    /// What may wait for the host.
+    pub fn credit(&self) -> CreditLimits {
+        CreditLimits {
+            bytes: self.connection.event_bytes.0 as usize,
+            events: self.connection.event_count.0 as usize,
+        }
+    }
+
+    /// How long a stop may take.
+    pub fn close_timeout(&self) -> Duration {
+        millis(self.connection.close_timeout)
+    }
+
+    fn head_limits(&self) -> HeadLimits {
+        HeadLimits {
+            bytes: self.connection.max_head_bytes.0 as usize,
+            headers: self.connection.max_headers.0 as usize,
+        }
+    }
+
+    fn settings(&self, role: Role) -> Arc<Settings> {
+        let own = &self.connection;
+        Arc::new(Settings {
+            role,
+            limits: Limits {
+                message: own.max_message.0 as u64,
+                fragments: own.max_fragments.0 as u32,
+            },
+            fragments: own.fragments,
+            ping_interval: own.ping_interval.duration(),
+            ping_timeout: own.ping_timeout().and_then(|timeout| timeout.duration()),
+            report_pongs: self.sets_pings,
+            enable_pong: own.enable_pong,
+            close_timeout: millis(own.close_timeout),
+            send_queue: own.send_queue.0 as usize,
+            send_stall: Some(millis(own.send_stall)).filter(|stall| !stall.is_zero()),
+            drain: own.drain,
+        })
+    }
+
+    /// The options that this object does not know.
+    pub fn ignored(given: &Map<String, Value>, more: &[&[&'static str]]) -> Option<Value> {
+        let mut groups = vec![TagOptions::NAMES, T::NAMES, ConnectionOptions::NAMES];
+        groups.extend(more);
+        ignored(given, &groups)
+    }
+}
+
+fn millis<const MIN: i64, const MAX: i64>(number: Int<MIN, MAX>) -> Duration {
+    Duration::from_millis(number.0 as u64)
+}
+
+impl ServerOptions {
+    /// `path` and `paths` are one option with two names; what was given last counts.
+    pub fn unite_paths(&mut self) {
+        if let Some(Paths(path)) = self.path.take() {
+            self.paths = Paths(path);
+        }
+    }
+}
+
+/// The code and reason of a stop, checked before anything is done.
+pub fn closing(options: &super::options::StopOptions, default: u16) -> Result<(u16, String)> {
+    let code = options.code.map_or(default, |code| code.0 as u16);
+    crate::connection::check_close(code, &options.reason)?;
+    Ok((code, options.reason.clone()))
+}
+
+/// What a server says where the host gives no code.
+pub const SERVER_STOP: u16 = close::GOING_AWAY;
+/// What a client says where the host gives no code.
+pub const CLIENT_STOP: u16 = close::NORMAL;

@@ -1,0 +1,41 @@
+//! Knows the commands: what their options mean, what they do below, what they reply.
+//! Does not know pointers or frames.
+
+mod clients;
+mod config;
+mod json;
+mod library;
+mod options;
+mod pull;
+mod reply;
+mod servers;
+mod values;
+
+pub use clients::{
+    client_clear, client_create, client_messages, client_send, client_start, client_stop,
+};
+pub use library::{init, shutdown};
+pub use options::Row;
+pub use pull::{event_next, pump};
+pub use reply::Reply;
+pub use servers::{
+    server_clear, server_clients, server_create, server_messages, server_send, server_start,
+    server_stop,
+};
+
+use options::Options;
+
+/// Every group of options with its rows, for the documentation.
+pub fn option_groups() -> Vec<(&'static str, Vec<Row>)> {
+    vec![
+        ("Library", options::InitOptions::rows()),
+        ("Events of a server or client", options::TagOptions::rows()),
+        ("Server", options::ServerOptions::rows()),
+        ("Client", options::ClientOptions::rows()),
+        ("Server and client", options::ConnectionOptions::rows()),
+        ("Start of a client", options::StartOptions::rows()),
+        ("Stop", options::StopOptions::rows()),
+        ("Send of a server", options::SendOptions::rows()),
+        ("Messages", options::MessagesOptions::rows()),
+    ]
+}

@@ -1,0 +1,328 @@
+//! Knows every option: name, kind, range, default and meaning, once.
+//! Does not know what the rooms below do with them.
+
+use serde_json::{Map, Value, json};
+
+use super::json;
+use super::values::{
+    Deflate, Files, HeaderFields, Int, Int32, Later, OptionValue, Paths, Protocols, Refs, Seconds,
+    nearest,
+};
+use crate::error::{Error, Result};
+use crate::events::Dispatch;
+use crate::protocol::upgrade::{Auth, Origins};
+
+/// One row of the documentation.
+pub struct Row {
+    /// The option's name.
+    pub name: &'static str,
+    /// What it accepts.
+    pub expected: String,
+    /// Its default as JSON, or "" if there is none.
+    pub default: String,
+    /// What it does.
+    pub meaning: &'static str,
+}
+
+/// A group of options.
+pub trait Options: Clone + Default {
+    /// Their names.
+    const NAMES: &'static [&'static str];
+    /// Takes the options of this group out of `given`; nothing is changed if one is wrong.
+    fn apply(&mut self, given: &Map<String, Value>) -> Result<()>;
+    /// The present values, under the same names.
+    fn show(&self, out: &mut Map<String, Value>);
+    /// The documentation.
+    fn rows() -> Vec<Row>;
+}
+
+macro_rules! options {
+    (
+        $(#[$meta:meta])*
+        $name:ident { $( #[doc = $doc:literal] $json:literal $field:ident: $type:ty = $default:expr; )* }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone)]
+        pub struct $name { $( #[doc = $doc] pub $field: $type, )* }
+
+        impl Default for $name {
+            fn default() -> Self {
+                $name { $( $field: $default, )* }
+            }
+        }
+
+        impl Options for $name {
+            const NAMES: &'static [&'static str] = &[$( $json, )*];
+
+            fn apply(&mut self, given: &Map<String, Value>) -> Result<()> {
+                let mut changed = self.clone();
+                $(
+                    // null is what hosts write for "not set".
+                    if let Some(value) = given.get($json).filter(|value| !value.is_null()) {
+                        changed.$field = <$type>::read(value)
+                            .map_err(|problem| Error::option($json, format!("{} {problem}", $json)))?;
+                    }
+                )*
+                *self = changed;
+                Ok(())
+            }
+
+            fn show(&self, out: &mut Map<String, Value>) {
+                $( if let Some(value) = self.$field.show() { out.insert($json.into(), value); } )*
+            }
+
+            fn rows() -> Vec<Row> {
+                let defaults = Self::default();
+                vec![$( Row {
+                    name: $json,
+                    expected: <$type>::expected(),
+                    default: defaults.$field.show().map(|value| value.to_string()).unwrap_or_default(),
+                    meaning: $doc.trim(),
+                }, )*]
+            }
+        }
+    };
+}
+
+options! {
+    /// What a host attaches to a server or client; may be changed at any start and stop.
+    TagOptions {
+        /// The name given to `wsplug_set_method` whose callbacks are called; "" or an unknown one: those of `wsplug_set_callbacks`.
+        "method" method: String = String::new();
+        /// Handed back with each event.
+        "worker" worker: String = String::new();
+        /// Handed back with each event.
+        "window" window: Int32 = Int(0);
+        /// Handed back with each event.
+        "process" process: Int32 = Int(0);
+        /// How callbacks are run; not given: as `wsplug_init` says.
+        "dispatch" dispatch: Option<Dispatch> = None;
+    }
+}
+
+options! {
+    /// Limits and habits of a server's connections.
+    ServerOptions {
+        /// The port to listen on; 0 takes a free one, which the start reply tells.
+        "port" port: Int<0, 65535> = Int(8080);
+        /// The name or address to listen on; "0.0.0.0" is every IPv4 address, "::" every address.
+        "host" host: String = "127.0.0.1".into();
+        /// Connections that the system keeps until they are accepted.
+        "backlog" backlog: Int<1, 65535> = Int(1024);
+        /// Connections beyond this number are answered with 503; never more than the limit of open files less 64.
+        "maxConnections" max_connections: Int<1, 10_000_000> = Int(10_000);
+        /// Handshakes under way; connections beyond are closed unanswered.
+        "maxPendingHandshakes" max_pending: Int<1, 10_000_000> = Int(1000);
+        /// Milliseconds from the accept to the answer.
+        "handshakeTimeoutMs" handshake_timeout: Int<1, 3_600_000> = Int(10_000);
+        /// The path, or paths, at which WebSocket connections are taken; others get 404. [] is every path.
+        "paths" paths: Paths = Paths::default();
+        /// The same as `paths`, for one.
+        "path" path: Option<Paths> = None;
+        /// Whose pages may connect: "same" (the server's own, and whoever sends no Origin), "*", or a list.
+        "origins" origins: Origins = Origins::SameOrigin;
+        /// Sub-protocols that the server speaks; the first one of the client's list is agreed.
+        "protocols" protocols: Protocols = Protocols::default();
+        /// Who may connect at all: bearer tokens, or users with passwords. Never shown in replies.
+        "auth" auth: Auth = Auth::default();
+        /// Files that plain GETs for these paths are answered with.
+        "files" files: Files = Files::default();
+    }
+}
+
+options! {
+    /// Limits and habits of a client.
+    ClientOptions {
+        /// Where to connect to: ws://host[:port][/path][?query].
+        "url" url: String = String::new();
+        /// Sub-protocols to offer, the best first; the server must choose one.
+        "protocols" protocols: Protocols = Protocols::default();
+        /// Header fields for the request. Not shown in replies if one of them is a secret.
+        "headers" headers: HeaderFields = HeaderFields::default();
+        /// Seconds that one try to connect may take, from the name to the server's answer.
+        "timeout" timeout: Seconds<86_400> = Seconds(20.0);
+        /// Connects again when the connection is lost.
+        "enableAutomaticReconnection" reconnect: bool = true;
+        /// Milliseconds to wait before the first try at most; doubles with each failure. The real wait is anything up to that.
+        "minWaitBetweenReconnectionRetries" min_wait: Int<1, 3_600_000> = Int(100);
+        /// Milliseconds that no wait exceeds.
+        "maxWaitBetweenReconnectionRetries" max_wait: Int<1, 86_400_000> = Int(10_000);
+        /// Tries in a row before giving up; 0: never.
+        "maxRetries" max_retries: Int<0, 1_000_000> = Int(0);
+        /// Repeats the first try too.
+        "retryFirst" retry_first: bool = false;
+        /// Proxies.
+        "proxy" proxy: Later = Later;
+    }
+}
+
+options! {
+    /// What both ends have; the defaults are a server's.
+    ConnectionOptions {
+        /// Bytes of a message at most, by what its frames declare; beyond: close code 1009.
+        "maxMessage" max_message: Int<1, 2_147_483_647> = Int(16 * 1024 * 1024);
+        /// Frames of a message at most; beyond: close code 1008.
+        "maxFragments" max_fragments: Int<1, 2_147_483_647> = Int(16_384);
+        /// Reports each non-final frame of a message in fragments as "fragment".
+        "fragments" fragments: bool = true;
+        /// Bytes of the handshake's head at most.
+        "maxHeadBytes" max_head_bytes: Int<256, 1_048_576> = Int(16 * 1024);
+        /// Header fields at most.
+        "maxHeaders" max_headers: Int<1, 10_000> = Int(100);
+        /// Seconds between pings.
+        "pingInterval" ping_interval: Seconds<86_400> = Seconds(20.0);
+        /// Seconds that nothing may come after a ping, or the connection is lost (1006).
+        "pingTimeout" ping_timeout: Option<Seconds<86_400>> = None;
+        /// Answers pings.
+        "enablePong" enable_pong: bool = true;
+        /// Milliseconds that a close handshake may take.
+        "closeTimeoutMs" close_timeout: Int<1, 3_600_000> = Int(5000);
+        /// Bytes that may wait to be sent on a connection; an empty queue always takes one message.
+        "sendQueueBytes" send_queue: Int<1, 2_147_483_647> = Int(1024 * 1024);
+        /// Milliseconds that no byte may leave while some wait, or the connection is lost (1006); 0: off.
+        "sendStallMs" send_stall: Int<0, 86_400_000> = Int(30_000);
+        /// Bytes of events that may wait for the host before reading stops.
+        "eventQueueBytes" event_bytes: Int<1, 2_147_483_647> = Int(64 * 1024 * 1024);
+        /// Events that may wait for the host before reading stops.
+        "eventQueueEvents" event_count: Int<1, 2_147_483_647> = Int(65_536);
+        /// Posts "drain" when there is room again after a send that was answered WSPLUG_QUEUE_FULL.
+        "drain" drain: bool = false;
+        /// Compression.
+        "perMessageDeflate" deflate: Option<Deflate> = None;
+        /// Turns compression off; excludes `perMessageDeflate`.
+        "disablePerMessageDeflate" disable_deflate: Option<bool> = None;
+        /// TLS.
+        "tls" tls: Later = Later;
+    }
+}
+
+options! {
+    /// How a server or client is stopped.
+    StopOptions {
+        /// The close code: 1000 to 1003, 1007 to 1014 or 3000 to 4999. Not given: 1000, of a server 1001.
+        "code" code: Option<Int<0, 65535>> = None;
+        /// The reason that the peer is told, at most 123 bytes.
+        "reason" reason: String = String::new();
+        /// Returns once the connections have ended; never waits inside a callback.
+        "wait" wait: bool = true;
+    }
+}
+
+options! {
+    /// How a client is started.
+    StartOptions {
+        /// Returns once the connection is open or has failed; false: the events tell.
+        "wait" wait: bool = true;
+    }
+}
+
+options! {
+    /// To whom a server sends.
+    SendOptions {
+        /// The refs of its connections; not given: everyone, []: nobody.
+        "clients" clients: Option<Refs> = None;
+    }
+}
+
+options! {
+    /// Which waiting events are taken.
+    MessagesOptions {
+        /// Events at most.
+        "max" max: Int<1, 1_000_000> = Int(100);
+        /// Seconds to wait for the first.
+        "timeout" timeout: Seconds<86_400> = Seconds(0.0);
+    }
+}
+
+options! {
+    /// What holds for the library.
+    InitOptions {
+        /// Network threads.
+        "threads" threads: Int<1, 256> = Int(1);
+        /// How callbacks are run where a server or client does not say.
+        "dispatch" dispatch: Dispatch = Dispatch::Thread;
+    }
+}
+
+/// What replies hold and hosts pass back with the rest.
+const ECHOED: &[&str] = &["ref", "success", "ignoredOptions"];
+
+/// The options of `given` that none of `groups` knows, each with the nearest known name.
+pub fn ignored(given: &Map<String, Value>, groups: &[&[&'static str]]) -> Option<Value> {
+    let names = || groups.iter().flat_map(|group| group.iter().copied());
+    let unknown: Vec<Value> = given
+        .keys()
+        .filter(|key| !ECHOED.contains(&key.as_str()) && !names().any(|name| name == *key))
+        .map(|key| json!({ "option": key, "didYouMean": nearest(key, names()) }))
+        .collect();
+    (!unknown.is_empty()).then_some(Value::Array(unknown))
+}
+
+impl ConnectionOptions {
+    /// The defaults of a client of our own, which the plugin set where it had them.
+    pub fn of_client() -> ConnectionOptions {
+        ConnectionOptions {
+            max_message: Int(64 * 1024 * 1024),
+            max_fragments: Int(131_072),
+            ping_interval: Seconds(0.0),
+            send_queue: Int(4 * 1024 * 1024),
+            ..ConnectionOptions::default()
+        }
+    }
+
+    /// The time-out in force: 20 s where only the interval is set.
+    pub fn ping_timeout(&self) -> Option<Seconds<86_400>> {
+        let default = (self.ping_interval.0 > 0.0).then_some(Seconds(20.0));
+        self.ping_timeout.or(default)
+    }
+
+    /// Takes options, of which compression's two exclude each other.
+    pub fn apply_checked(&mut self, given: &Map<String, Value>) -> Result<()> {
+        let is_given = |name| {
+            given
+                .get(name)
+                .is_some_and(|value: &Value| !value.is_null())
+        };
+        if is_given("perMessageDeflate") && is_given("disablePerMessageDeflate") {
+            return Err(Error::option(
+                "disablePerMessageDeflate",
+                "perMessageDeflate and disablePerMessageDeflate exclude each other; give one of them",
+            ));
+        }
+        self.apply(given)?;
+        if given.get("pingTimeout").and_then(Value::as_f64) == Some(-1.0) {
+            self.ping_timeout = None;
+        }
+        if is_given("perMessageDeflate") {
+            self.disable_deflate = None;
+        } else if self.disable_deflate == Some(true) {
+            self.deflate = None;
+        }
+        Ok(())
+    }
+
+    /// The present values; exactly one of compression's two options, so that they can be passed back.
+    pub fn show_all(&self, out: &mut Map<String, Value>) {
+        self.show(out);
+        let timeout = match self.ping_timeout() {
+            Some(timeout) => timeout.show(),
+            // As the plugin shows what was never set; passed back, it stays so.
+            None => Some((-1).into()),
+        };
+        out.extend(timeout.map(|timeout| ("pingTimeout".into(), timeout)));
+        match self.disable_deflate {
+            Some(true) => {}
+            _ => {
+                out.remove("disablePerMessageDeflate");
+                if let Some(deflate) = self.deflate.clone().unwrap_or_default().show() {
+                    out.insert("perMessageDeflate".into(), deflate);
+                }
+            }
+        }
+    }
+}
+
+/// An options text as an object.
+pub fn parse(text: &str) -> Result<Map<String, Value>> {
+    json::object(text)
+}

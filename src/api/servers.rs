@@ -1,0 +1,263 @@
+//! Knows the seven commands of servers.
+//! Does not know how servers work.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use serde_json::{Map, Value};
+
+use super::clients::find_peer;
+use super::config::{Config, SERVER_STOP, SERVERS, Shared, closing};
+use super::options::{Options, SendOptions, ServerOptions, StopOptions, parse};
+use super::pull;
+use super::reply::{self, Reply};
+use crate::connection::{Connection, Encoded, Sent};
+use crate::error::{Error, Result};
+use crate::events::{self, Channel, Source, retire_all};
+use crate::library::{self, Peer};
+use crate::protocol::{Kind, close};
+use crate::server::{Registrar, Server};
+use crate::transport::is_network_thread;
+
+/// Beyond its close time-out, what a stop leaves to the system.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Accepted connections get their refs from the table that own clients share.
+struct Peers;
+
+impl Registrar for Peers {
+    fn insert(&self, make: &mut dyn FnMut(i32) -> Arc<Connection>) -> Arc<Connection> {
+        let peer = library::PEERS.insert(|client| Peer::Accepted(make(client)));
+        match peer {
+            Peer::Accepted(connection) => connection,
+            Peer::Own(_) => unreachable!("what was inserted comes back"),
+        }
+    }
+
+    fn remove(&self, client: i32) {
+        library::PEERS.remove(client);
+    }
+}
+
+/// The server behind a ref, and its configuration.
+fn find(server: i32) -> Result<(Arc<Server>, Shared<ServerOptions>)> {
+    let config = SERVERS.lock().get(&server).cloned();
+    library::SERVERS
+        .find(server)
+        .zip(config)
+        .ok_or_else(|| Error::unknown_ref("server", server))
+}
+
+/// Makes a server. Its ref is the second value.
+pub fn server_create(options: &str) -> (Reply, i32) {
+    let result = create(options);
+    let reference = result.as_ref().map_or(0, |(server, _)| *server);
+    let result = result.map(|(_, reply)| reply);
+    (
+        Reply::of(result, |result| reply::object(result, &[("ref", 0.into())])),
+        reference,
+    )
+}
+
+fn create(options: &str) -> Result<(i32, Map<String, Value>)> {
+    let given = parse(options)?;
+    let mut config = Config::of_server();
+    config.apply(&given)?;
+    config.own.unite_paths();
+    library::threads()?;
+    let server = library::SERVERS.insert(|reference| {
+        let channel = Channel::new(reference, config.tag(), config.credit());
+        Server::new(reference, Source::new(channel, 0), &Peers)
+    });
+    let mut reply = config.show(server.server);
+    reply.extend(ignored(&given, &[]));
+    SERVERS
+        .lock()
+        .insert(server.server, Arc::new(Mutex::new(config)));
+    Ok((server.server, reply))
+}
+
+fn ignored(given: &Map<String, Value>, more: &[&[&'static str]]) -> Option<(String, Value)> {
+    Config::<ServerOptions>::ignored(given, more).map(|ignored| ("ignoredOptions".into(), ignored))
+}
+
+/// Listens.
+pub fn server_start(server: i32, options: &str) -> Reply {
+    Reply::of(start(server, options), |result| {
+        let message = result
+            .as_ref()
+            .err()
+            .map_or("", |error| error.message.as_str());
+        let always = [
+            ("message", message.into()),
+            ("host", "".into()),
+            ("port", 0.into()),
+        ];
+        reply::object(result, &always)
+    })
+}
+
+fn start(server: i32, options: &str) -> Result<Map<String, Value>> {
+    let given = parse(options)?;
+    let (server, config) = find(server)?;
+    let threads = library::threads()?;
+    if server.is_started() {
+        return Err(Error::wrong_state(format!(
+            "server {} is started already",
+            server.server
+        )));
+    }
+    let (plan, host) = {
+        let mut config = config.lock();
+        config.apply(&given)?;
+        config.own.unite_paths();
+        let channel = server.source.channel();
+        channel.set_tag(config.tag(), config.credit());
+        (config.plan(), config.own.host.clone())
+    };
+    let port = server.start(plan, threads)?;
+    let mut reply = Map::new();
+    reply.insert("success".into(), true.into());
+    reply.insert(
+        "message".into(),
+        format!("listening on {host}, port {port}").into(),
+    );
+    reply.insert("host".into(), host.into());
+    reply.insert("port".into(), port.into());
+    reply.extend(ignored(&given, &[]));
+    Ok(reply)
+}
+
+/// Stops listening and closes every connection.
+pub fn server_stop(server: i32, options: &str) -> Reply {
+    Reply::of(stop(server, options), |result| {
+        reply::object(result, &[("ref", 0.into())])
+    })
+}
+
+fn stop(server: i32, options: &str) -> Result<Map<String, Value>> {
+    let given = parse(options)?;
+    let (server, config) = find(server)?;
+    let mut options = StopOptions::default();
+    options.apply(&given)?;
+    let (code, reason) = closing(&options, SERVER_STOP)?;
+    let (mut reply, patience) = {
+        let mut config = config.lock();
+        config.apply(&given)?;
+        config.own.unite_paths();
+        server
+            .source
+            .channel()
+            .set_tag(config.tag(), config.credit());
+        (config.show(server.server), config.close_timeout() + GRACE)
+    };
+    server.stop(code, &reason);
+    if options.wait && may_wait() && !server.await_end(Instant::now() + patience) {
+        for connection in server.connections() {
+            connection.abort();
+        }
+        server.await_end(Instant::now() + GRACE);
+    }
+    reply.insert("success".into(), true.into());
+    reply.extend(ignored(&given, &[StopOptions::NAMES]));
+    Ok(reply)
+}
+
+/// Whether waiting for connections cannot be waiting for ourselves.
+pub fn may_wait() -> bool {
+    !events::is_in_callback() && !is_network_thread()
+}
+
+/// Sends to some or all of a server's connections.
+pub fn server_send(server: i32, kind: Kind, data: &[u8], options: &str) -> Reply {
+    Reply::of(send(server, kind, data, options), |result| match result {
+        Ok(statuses) => Value::Array(
+            statuses
+                .into_iter()
+                .map(|(client, status)| reply::sent(status, Some(client)))
+                .collect(),
+        ),
+        Err(error) => reply::object(Err(error), &[]),
+    })
+}
+
+fn send(server: i32, kind: Kind, data: &[u8], options: &str) -> Result<Vec<(i32, Result<Sent>)>> {
+    let given = parse(options)?;
+    let mut options = SendOptions::default();
+    options.apply(&given)?;
+    let (server, _) = find(server)?;
+    let message = Encoded::new(kind, data)?;
+    let statuses = match options.clients {
+        None => server
+            .connections()
+            .into_iter()
+            .filter(|connection| connection.is_open())
+            .map(|connection| (connection.client, connection.send_encoded(&message)))
+            .collect(),
+        Some(refs) => refs
+            .0
+            .into_iter()
+            .map(|client| {
+                let status = match server.connection(client) {
+                    Some(connection) => connection.send_encoded(&message),
+                    None => Err(not_ours(server.server, client)),
+                };
+                (client, status)
+            })
+            .collect(),
+    };
+    Ok(statuses)
+}
+
+fn not_ours(server: i32, client: i32) -> Error {
+    match find_peer(client) {
+        Ok(_) => Error::unknown_ref(&format!("connection of server {server}"), client),
+        Err(error) => error,
+    }
+}
+
+/// Lets a server go, with everything that belongs to it.
+pub fn server_clear(server: i32) -> Reply {
+    Reply::of(clear(server), |result| reply::object(result, &[]))
+}
+
+fn clear(server: i32) -> Result<Map<String, Value>> {
+    SERVERS.lock().remove(&server);
+    let server = library::SERVERS
+        .remove(server)
+        .ok_or_else(|| Error::unknown_ref("server", server))?;
+    let reason = "the server was cleared";
+    let connections = server.stop(close::GOING_AWAY, reason);
+    let mut sources: Vec<Arc<Source>> = connections
+        .iter()
+        .map(|connection| connection.source.clone())
+        .collect();
+    sources.push(server.source.clone());
+    retire_all(server.source.channel(), sources, close::GOING_AWAY, reason);
+    Ok(Map::new())
+}
+
+/// The refs of a server's open connections.
+pub fn server_clients(server: i32) -> Reply {
+    let result = find(server).map(|(server, _)| {
+        let open = server
+            .connections()
+            .into_iter()
+            .filter(|connection| connection.is_open());
+        open.map(|connection| connection.client)
+            .collect::<Vec<i32>>()
+    });
+    Reply::of(result, |result| match result {
+        Ok(refs) => refs.into(),
+        Err(error) => reply::object(Err(error), &[]),
+    })
+}
+
+/// The events of a server and its connections that wait for no callback.
+pub fn server_messages(server: i32, options: &str) -> Reply {
+    let exists = find(server).map(|_| ());
+    pull::messages(options, exists, move |source| {
+        source.server() == server && server != 0
+    })
+}

@@ -1,0 +1,559 @@
+//! Knows the kinds of values that options have, with their ranges.
+//! Does not know the options.
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+
+use super::json::type_of;
+use crate::events::Dispatch;
+use crate::protocol::upgrade::{self, Auth, Origins};
+
+/// One kind of value.
+pub trait OptionValue: Sized {
+    /// Reads a value; the error says what is expected and what was given.
+    fn read(value: &Value) -> Result<Self, String>;
+    /// The value as replies show it; none for secrets.
+    fn show(&self) -> Option<Value>;
+    /// What is expected, for errors and documentation.
+    fn expected() -> String;
+}
+
+fn wrong<T: OptionValue>(value: &Value) -> String {
+    let given = match value {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) if text.len() <= 100 => format!("\"{text}\""),
+        Value::Bool(truth) => truth.to_string(),
+        other => type_of(other).to_owned(),
+    };
+    format!("must be {}, not {given}", T::expected())
+}
+
+impl OptionValue for bool {
+    fn read(value: &Value) -> Result<Self, String> {
+        value.as_bool().ok_or_else(|| wrong::<Self>(value))
+    }
+
+    fn show(&self) -> Option<Value> {
+        Some((*self).into())
+    }
+
+    fn expected() -> String {
+        "true or false".into()
+    }
+}
+
+/// A text without NUL, which C could not give back.
+impl OptionValue for String {
+    fn read(value: &Value) -> Result<Self, String> {
+        match value.as_str() {
+            Some(text) if text.contains('\0') => Err("must not contain NUL".into()),
+            Some(text) => Ok(text.to_owned()),
+            None => Err(wrong::<Self>(value)),
+        }
+    }
+
+    fn show(&self) -> Option<Value> {
+        Some(self.as_str().into())
+    }
+
+    fn expected() -> String {
+        "a text".into()
+    }
+}
+
+/// A whole number in a range.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Int<const MIN: i64, const MAX: i64>(pub i64);
+
+/// What an `int32_t` holds.
+pub type Int32 = Int<{ i32::MIN as i64 }, { i32::MAX as i64 }>;
+
+impl<const MIN: i64, const MAX: i64> OptionValue for Int<MIN, MAX> {
+    fn read(value: &Value) -> Result<Self, String> {
+        // Hosts without integers write 8080.0.
+        let whole = value.as_i64().or_else(|| {
+            let number = value.as_f64()?;
+            (number.fract() == 0.0 && number.abs() < 9e15).then_some(number as i64)
+        });
+        whole
+            .filter(|number| (MIN..=MAX).contains(number))
+            .map(Self)
+            .ok_or_else(|| wrong::<Self>(value))
+    }
+
+    fn show(&self) -> Option<Value> {
+        Some(self.0.into())
+    }
+
+    fn expected() -> String {
+        format!("a whole number from {MIN} to {MAX}")
+    }
+}
+
+/// Seconds, fractions too, in a range. The plugin's -1 stands for off where 0 does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Seconds<const MAX: i64>(pub f64);
+
+impl<const MAX: i64> Seconds<MAX> {
+    /// None: off.
+    pub fn duration(self) -> Option<std::time::Duration> {
+        (self.0 > 0.0).then(|| std::time::Duration::from_secs_f64(self.0))
+    }
+}
+
+impl<const MAX: i64> OptionValue for Seconds<MAX> {
+    fn read(value: &Value) -> Result<Self, String> {
+        match value.as_f64() {
+            Some(-1.0) => Ok(Self(0.0)),
+            Some(seconds) if (0.0..=MAX as f64).contains(&seconds) => Ok(Self(seconds)),
+            _ => Err(wrong::<Self>(value)),
+        }
+    }
+
+    fn show(&self) -> Option<Value> {
+        match self.0.fract() == 0.0 {
+            true => Some((self.0 as i64).into()),
+            false => Some(self.0.into()),
+        }
+    }
+
+    fn expected() -> String {
+        format!("a number of seconds from 0 (off) to {MAX}")
+    }
+}
+
+/// Text that was not given is not shown.
+impl<T: OptionValue> OptionValue for Option<T> {
+    fn read(value: &Value) -> Result<Self, String> {
+        T::read(value).map(Some)
+    }
+
+    fn show(&self) -> Option<Value> {
+        self.as_ref().and_then(T::show)
+    }
+
+    fn expected() -> String {
+        T::expected()
+    }
+}
+
+impl OptionValue for Dispatch {
+    fn read(value: &Value) -> Result<Self, String> {
+        match value.as_str() {
+            Some("thread") => Ok(Dispatch::Thread),
+            Some("inline") => Ok(Dispatch::Inline),
+            Some("pump") => Ok(Dispatch::Pump),
+            _ => Err(wrong::<Self>(value)),
+        }
+    }
+
+    fn show(&self) -> Option<Value> {
+        Some(
+            match self {
+                Dispatch::Thread => "thread",
+                Dispatch::Inline => "inline",
+                Dispatch::Pump => "pump",
+            }
+            .into(),
+        )
+    }
+
+    fn expected() -> String {
+        "\"thread\", \"inline\" or \"pump\"".into()
+    }
+}
+
+/// Names of sub-protocols: an array, or one text with commas.
+#[derive(Clone, Debug, Default)]
+pub struct Protocols(pub Vec<String>);
+
+impl OptionValue for Protocols {
+    fn read(value: &Value) -> Result<Self, String> {
+        let names = texts(value, Some(',')).ok_or_else(|| wrong::<Self>(value))?;
+        upgrade::check_protocols(&names)?;
+        Ok(Protocols(names))
+    }
+
+    fn show(&self) -> Option<Value> {
+        Some(json!(self.0))
+    }
+
+    fn expected() -> String {
+        "an array of sub-protocol names, or a text with commas between them".into()
+    }
+}
+
+/// Paths: an array or one text.
+#[derive(Clone, Debug, Default)]
+pub struct Paths(pub Vec<String>);
+
+impl OptionValue for Paths {
+    fn read(value: &Value) -> Result<Self, String> {
+        let mut paths = texts(value, None).ok_or_else(|| wrong::<Self>(value))?;
+        for path in &mut paths {
+            if !path.starts_with('/') {
+                path.insert(0, '/');
+            }
+        }
+        Ok(Paths(paths))
+    }
+
+    fn show(&self) -> Option<Value> {
+        Some(json!(self.0))
+    }
+
+    fn expected() -> String {
+        "a path, or an array of paths".into()
+    }
+}
+
+fn texts(value: &Value, separator: Option<char>) -> Option<Vec<String>> {
+    match value {
+        Value::String(text) if text.is_empty() => Some(Vec::new()),
+        Value::String(text) => Some(match separator {
+            Some(separator) => text
+                .split(separator)
+                .map(|part| part.trim().to_owned())
+                .collect(),
+            None => vec![text.clone()],
+        }),
+        Value::Array(items) => items
+            .iter()
+            .map(|item| item.as_str().map(str::to_owned))
+            .collect(),
+        _ => None,
+    }
+}
+
+impl OptionValue for Origins {
+    fn read(value: &Value) -> Result<Self, String> {
+        match value.as_str() {
+            Some("same") => return Ok(Origins::SameOrigin),
+            Some("*") => return Ok(Origins::Any),
+            _ => {}
+        }
+        let list = texts(value, None).ok_or_else(|| wrong::<Self>(value))?;
+        for origin in &list {
+            upgrade::check_origin(origin)?;
+        }
+        Ok(Origins::List(list))
+    }
+
+    fn show(&self) -> Option<Value> {
+        Some(match self {
+            Origins::SameOrigin => "same".into(),
+            Origins::Any => "*".into(),
+            Origins::List(list) => json!(list),
+        })
+    }
+
+    fn expected() -> String {
+        "\"same\", \"*\", or an array of origins such as \"https://example.com\"".into()
+    }
+}
+
+/// Header fields: each value a text, or an array of texts for a field that comes more than once.
+#[derive(Clone, Debug, Default)]
+pub struct HeaderFields(pub Vec<(String, String)>);
+
+impl OptionValue for HeaderFields {
+    fn read(value: &Value) -> Result<Self, String> {
+        let object = value.as_object().ok_or_else(|| wrong::<Self>(value))?;
+        let mut fields = Vec::new();
+        for (name, value) in object {
+            let values = texts(value, None).ok_or_else(|| {
+                format!(
+                    "\"{name}\" must be a text or an array of texts, not {}",
+                    type_of(value)
+                )
+            })?;
+            for value in values {
+                upgrade::check_header(name, &value)?;
+                fields.push((name.clone(), value));
+            }
+        }
+        Ok(HeaderFields(fields))
+    }
+
+    fn show(&self) -> Option<Value> {
+        let mut object: Map<String, Value> = Map::new();
+        for (name, value) in &self.0 {
+            let shown = match is_secret(name) {
+                true => return None,
+                false => Value::from(value.as_str()),
+            };
+            match object.get_mut(name) {
+                Some(Value::Array(values)) => values.push(shown),
+                Some(one) => *one = Value::Array(vec![one.take(), shown]),
+                None => {
+                    object.insert(name.clone(), shown);
+                }
+            }
+        }
+        Some(object.into())
+    }
+
+    fn expected() -> String {
+        "an object of header fields".into()
+    }
+}
+
+/// Replies get logged: what opens doors is not repeated in them, nor what stands beside it, or passing the reply back
+/// would lose it.
+fn is_secret(name: &str) -> bool {
+    ["authorization", "proxy-authorization", "cookie"]
+        .iter()
+        .any(|secret| name.eq_ignore_ascii_case(secret))
+}
+
+/// Files that plain GETs are answered with.
+#[derive(Clone, Debug, Default)]
+pub struct Files(pub Vec<(String, PathBuf)>);
+
+impl OptionValue for Files {
+    fn read(value: &Value) -> Result<Self, String> {
+        let object = value.as_object().ok_or_else(|| wrong::<Self>(value))?;
+        let mut files = Vec::new();
+        for (path, file) in object {
+            let Some(file) = file.as_str().filter(|file| !file.is_empty()) else {
+                return Err(format!(
+                    "\"{path}\" must name a file, not {}",
+                    type_of(file)
+                ));
+            };
+            if !path.starts_with('/') {
+                return Err(format!("\"{path}\" must begin with \"/\""));
+            }
+            files.push((path.clone(), PathBuf::from(file)));
+        }
+        Ok(Files(files))
+    }
+
+    fn show(&self) -> Option<Value> {
+        let object: Map<String, Value> = self
+            .0
+            .iter()
+            .map(|(path, file)| (path.clone(), file.to_string_lossy().into()))
+            .collect();
+        Some(object.into())
+    }
+
+    fn expected() -> String {
+        "an object such as {\"/\":\"chat.html\"}".into()
+    }
+}
+
+impl OptionValue for Auth {
+    fn read(value: &Value) -> Result<Self, String> {
+        let object = value.as_object().ok_or_else(|| wrong::<Self>(value))?;
+        let mut auth = Auth::default();
+        for (scheme, secrets) in object {
+            match scheme.as_str() {
+                "bearer" => {
+                    auth.bearer = texts(secrets, None)
+                        .ok_or("\"bearer\" must be a token or an array of tokens")?;
+                }
+                "basic" => {
+                    let users = secrets
+                        .as_object()
+                        .ok_or("\"basic\" must be an object of users and passwords")?;
+                    for (user, password) in users {
+                        let password = password
+                            .as_str()
+                            .ok_or_else(|| format!("the password of \"{user}\" must be a text"))?;
+                        auth.basic.push((user.clone(), password.to_owned()));
+                    }
+                }
+                other => {
+                    return Err(format!(
+                        "must have \"bearer\" or \"basic\", \"{other}\" is neither"
+                    ));
+                }
+            }
+        }
+        auth.check()?;
+        Ok(auth)
+    }
+
+    fn show(&self) -> Option<Value> {
+        None
+    }
+
+    fn expected() -> String {
+        "an object such as {\"bearer\":[\"token\"],\"basic\":{\"user\":\"password\"}}".into()
+    }
+}
+
+/// The plugin's compression options. Every member that is left out keeps its default.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deflate {
+    enabled: bool,
+    client_no_context_takeover: bool,
+    server_no_context_takeover: bool,
+    server_max_window_bits: i64,
+    client_max_window_bits: i64,
+}
+
+impl Default for Deflate {
+    fn default() -> Self {
+        Deflate {
+            enabled: false,
+            client_no_context_takeover: false,
+            server_no_context_takeover: false,
+            server_max_window_bits: 15,
+            client_max_window_bits: 15,
+        }
+    }
+}
+
+impl OptionValue for Deflate {
+    fn read(value: &Value) -> Result<Self, String> {
+        let object = value.as_object().ok_or_else(|| wrong::<Self>(value))?;
+        let mut deflate = Deflate::default();
+        for (name, value) in object {
+            let member = |problem| format!("\"{name}\" {problem}");
+            match name.as_str() {
+                "enabled" => deflate.enabled = bool::read(value).map_err(member)?,
+                "clientNoContextTakeover" => {
+                    deflate.client_no_context_takeover = bool::read(value).map_err(member)?;
+                }
+                "serverNoContextTakeover" => {
+                    deflate.server_no_context_takeover = bool::read(value).map_err(member)?;
+                }
+                "serverMaxWindowBits" => {
+                    deflate.server_max_window_bits = Int::<8, 15>::read(value).map_err(member)?.0;
+                }
+                "clientMaxWindowBits" => {
+                    deflate.client_max_window_bits = Int::<8, 15>::read(value).map_err(member)?.0;
+                }
+                other => {
+                    return Err(format!(
+                        "has no member \"{other}\"; known are enabled, clientNoContextTakeover, \
+                         serverNoContextTakeover, serverMaxWindowBits and clientMaxWindowBits"
+                    ));
+                }
+            }
+        }
+        if deflate.enabled {
+            return Err("cannot be enabled: this version of wsplug does not compress".into());
+        }
+        Ok(deflate)
+    }
+
+    fn show(&self) -> Option<Value> {
+        Some(json!({
+            "enabled": self.enabled,
+            "clientNoContextTakeover": self.client_no_context_takeover,
+            "serverNoContextTakeover": self.server_no_context_takeover,
+            "serverMaxWindowBits": self.server_max_window_bits,
+            "clientMaxWindowBits": self.client_max_window_bits,
+        }))
+    }
+
+    fn expected() -> String {
+        "an object".into()
+    }
+}
+
+/// An option that this version knows and cannot do. Only its "off" is accepted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Later;
+
+impl OptionValue for Later {
+    fn read(value: &Value) -> Result<Self, String> {
+        match value {
+            Value::Bool(false) => Ok(Later),
+            Value::String(text) if text.is_empty() || text == "none" => Ok(Later),
+            _ => Err("is not in this version of wsplug".into()),
+        }
+    }
+
+    fn show(&self) -> Option<Value> {
+        None
+    }
+
+    fn expected() -> String {
+        "false".into()
+    }
+}
+
+/// Refs of connections.
+#[derive(Clone, Debug, Default)]
+pub struct Refs(pub Vec<i32>);
+
+impl OptionValue for Refs {
+    fn read(value: &Value) -> Result<Self, String> {
+        let items = value.as_array().ok_or_else(|| wrong::<Self>(value))?;
+        let refs: Result<Vec<i32>, String> = items
+            .iter()
+            .map(|item| Int32::read(item).map(|number| number.0 as i32))
+            .collect();
+        Ok(Refs(refs.map_err(|problem| format!("each ref {problem}"))?))
+    }
+
+    fn show(&self) -> Option<Value> {
+        Some(json!(self.0))
+    }
+
+    fn expected() -> String {
+        "an array of refs".into()
+    }
+}
+
+/// The nearest of `names` to an unknown one, if one is near enough to be meant.
+pub fn nearest<'a>(unknown: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let unknown = unknown.to_ascii_lowercase();
+    names
+        .map(|name| (distance(&unknown, &name.to_ascii_lowercase()), name))
+        .filter(|(distance, name)| {
+            *distance <= (name.len() / 3).max(2) && *distance < name.len() - 1
+        })
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// Levenshtein's distance, in bytes.
+fn distance(a: &str, b: &str) -> usize {
+    if a.len() > 64 {
+        return usize::MAX;
+    }
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let substituted = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_found_and_a_far_one_is_not_guessed() {
+        let names = ["port", "host", "pingInterval", "maxConnections"];
+        let nearest_of = |unknown| nearest(unknown, names.into_iter());
+        assert_eq!(nearest_of("prot"), Some("port"));
+        assert_eq!(nearest_of("ports"), Some("port"));
+        assert_eq!(nearest_of("pingintervall"), Some("pingInterval"));
+        assert_eq!(nearest_of("maxconections"), Some("maxConnections"));
+        assert_eq!(nearest_of("ref"), None);
+    }
+
+    #[test]
+    fn numbers_have_their_range_in_the_error() {
+        let error = Int::<0, 65535>::read(&json!(70000)).unwrap_err();
+        assert_eq!(error, "must be a whole number from 0 to 65535, not 70000");
+        assert_eq!(Int::<0, 65535>::read(&json!(8080.0)), Ok(Int(8080)));
+        assert!(Int::<0, 65535>::read(&json!("8080")).is_err());
+        assert!(Int::<0, 65535>::read(&json!(1.5)).is_err());
+        assert_eq!(Seconds::<60>::read(&json!(-1)), Ok(Seconds(0.0)));
+        assert!(Seconds::<60>::read(&json!(61)).is_err());
+    }
+}

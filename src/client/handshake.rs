@@ -1,0 +1,102 @@
+//! Knows how a connection is opened: TCP, then the HTTP upgrade, as the client.
+//! Does not know when to try again.
+
+use crate::events::OpenInfo;
+use crate::protocol::head::{HeadScanner, Limits, Response};
+use crate::protocol::upgrade::{self, ClientRequest};
+use crate::protocol::url::Url;
+use crate::transport::{self, Stream};
+
+/// What the opening needs.
+#[derive(Clone)]
+pub struct Target {
+    /// Where to.
+    pub url: Url,
+    /// Sub-protocols to offer, the best first.
+    pub protocols: Vec<String>,
+    /// Headers of the host.
+    pub headers: Vec<(String, String)>,
+    /// What the answer may be at most.
+    pub head: Limits,
+}
+
+/// An open connection, with what came behind the server's answer.
+pub struct Opened {
+    pub stream: Stream,
+    pub info: OpenInfo,
+    pub rest: Vec<u8>,
+}
+
+/// Why it did not open.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub reason: String,
+    /// The server's answer, or 0.
+    pub http_status: u16,
+}
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Failure {
+        Failure {
+            reason,
+            http_status: 0,
+        }
+    }
+}
+
+/// Opens a connection. Has no deadline of its own: the caller drops it.
+pub async fn open(target: &Target) -> Result<Opened, Failure> {
+    let request = ClientRequest::new(
+        &target.url,
+        target.protocols.clone(),
+        None,
+        target.headers.clone(),
+    )?;
+    let stream = transport::connect(&target.url.host, target.url.port).await?;
+    let broken = |error: std::io::Error| format!("{}: {error}", stream.peer());
+    stream.write_all(&request.encode()).await.map_err(broken)?;
+    let (response, rest) = read_response(&stream, &target.head).await?;
+    let accepted = upgrade::check_response(&response, &request).map_err(|reason| Failure {
+        reason,
+        http_status: response.status,
+    })?;
+    let peer = stream.peer();
+    let info = OpenInfo {
+        uri: target.url.target.clone(),
+        headers: response.headers.0,
+        protocol: accepted.protocol.unwrap_or_default(),
+        extensions: String::new(),
+        remote_ip: peer.ip().to_string(),
+        remote_port: peer.port(),
+    };
+    Ok(Opened { stream, info, rest })
+}
+
+async fn read_response(stream: &Stream, limits: &Limits) -> Result<(Response, Vec<u8>), Failure> {
+    let mut bytes = Vec::new();
+    let mut scanner = HeadScanner::default();
+    loop {
+        let start = bytes.len();
+        bytes.resize(start + 2048, 0);
+        let length = stream
+            .read(&mut bytes[start..])
+            .await
+            .map_err(|error| format!("{}: {error}", stream.peer()))?;
+        bytes.truncate(start + length);
+        if length == 0 {
+            return Err(format!(
+                "{} ended the connection before its answer was complete",
+                stream.peer()
+            )
+            .into());
+        }
+        while let Some((response, consumed)) = scanner.response(&bytes, limits)? {
+            bytes.drain(..consumed);
+            // RFC 9110 § 15.2: an interim answer says nothing yet.
+            if !response.is_interim() {
+                return Ok((response, bytes));
+            }
+            scanner = HeadScanner::default();
+        }
+    }
+}

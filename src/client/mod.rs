@@ -1,0 +1,379 @@
+//! Knows a client of our own: opening, losing and reopening its connection.
+//! Does not know JSON or who hosts us.
+
+mod backoff;
+mod handshake;
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, RwLock};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+pub use backoff::Backoff;
+use backoff::dice;
+pub use handshake::Target;
+use handshake::{Failure, Opened, open};
+
+use crate::connection::{Connection, End, Owner, Sent, Settings, Task};
+use crate::error::{Error, Result, Status};
+use crate::events::{ErrorInfo, Event, OpenInfo, Source, Ticket};
+use crate::log;
+use crate::protocol::{Kind, close};
+use crate::transport::{Threads, spawn_on};
+
+/// A connection that lasted this long was a success: the waits begin anew.
+const PROVEN: Duration = Duration::from_secs(10);
+
+/// What one start needs to know.
+#[derive(Clone)]
+pub struct Plan {
+    /// Where to, and with which request.
+    pub target: Target,
+    /// How the connection behaves.
+    pub settings: Arc<Settings>,
+    /// How to come back; None: not at all.
+    pub reconnect: Option<Backoff>,
+    /// Whether a first try that fails is repeated too.
+    pub retry_first: bool,
+    /// How long one try may take, from the name to the server's answer.
+    pub timeout: Duration,
+}
+
+/// How a start went: exactly one of these answers each start.
+pub enum Started {
+    /// The connection is open.
+    Open(Box<OpenInfo>),
+    /// It is not.
+    Failed {
+        /// Why.
+        reason: String,
+        /// The server's answer, or 0.
+        http_status: u16,
+    },
+}
+
+/// A client of our own.
+pub struct Client {
+    /// The ref.
+    pub client: i32,
+    /// Where its events come from.
+    pub source: Arc<Source>,
+    connection: RwLock<Option<Arc<Connection>>>,
+    state: Mutex<State>,
+    ended: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// The start that is in force.
+    run: Option<Arc<Run>>,
+    /// Starts that have not ended: one, or two while the next waits for the last to leave.
+    active: usize,
+}
+
+/// One start, until it has ended for good.
+struct Run {
+    stop: Mutex<Option<(u16, String)>>,
+    stopped: Notify,
+    ended: Notify,
+}
+
+impl Run {
+    fn is_stopped(&self) -> bool {
+        self.stop.lock().is_some()
+    }
+}
+
+impl Client {
+    /// A client that has not been started.
+    pub fn new(client: i32, source: Arc<Source>) -> Arc<Client> {
+        Arc::new(Client {
+            client,
+            source,
+            connection: RwLock::new(None),
+            state: Mutex::new(State::default()),
+            ended: Condvar::new(),
+        })
+    }
+
+    /// Begins to connect on a network thread. The answer goes to `answer`, or to the host as an event if there is none.
+    pub fn start(
+        self: &Arc<Self>,
+        plan: Plan,
+        threads: &Threads,
+        answer: Option<mpsc::Sender<Started>>,
+    ) -> Result<()> {
+        let run = Arc::new(Run {
+            stop: Mutex::new(None),
+            stopped: Notify::new(),
+            ended: Notify::new(),
+        });
+        let mut state = self.state.lock();
+        let previous = state.run.clone();
+        if state.active > 1 || previous.as_ref().is_some_and(|run| !run.is_stopped()) {
+            return Err(Error::wrong_state(format!(
+                "client {} is started already",
+                self.client
+            )));
+        }
+        state.run = Some(run.clone());
+        state.active += 1;
+        let guard = RunGuard {
+            client: self.clone(),
+            run: run.clone(),
+            answer,
+        };
+        spawn_on(threads.next(), async move {
+            let mut guard = guard;
+            if let Some(previous) = previous {
+                previous.ended.notified().await;
+            }
+            let client = guard.client.clone();
+            client.run(&plan, &run, &mut guard.answer).await;
+        });
+        Ok(())
+    }
+
+    /// Whether a start is in force.
+    pub fn is_started(&self) -> bool {
+        let state = self.state.lock();
+        state.run.as_ref().is_some_and(|run| !run.is_stopped())
+    }
+
+    /// Ends the connection, the try or the wait for the next. False if there was nothing to end.
+    pub fn stop(&self, code: u16, reason: &str) -> bool {
+        let Some(run) = self.state.lock().run.clone() else {
+            return false;
+        };
+        {
+            let mut stop = run.stop.lock();
+            if stop.is_some() {
+                return false;
+            }
+            *stop = Some((code, reason.to_owned()));
+        }
+        // One permit is kept for a run that does not wait at this moment.
+        run.stopped.notify_one();
+        let connection = self.connection.read().clone();
+        if let Some(connection) = connection {
+            connection.close(code, reason);
+        }
+        true
+    }
+
+    /// Waits until no start is in force any more; false at the deadline.
+    pub fn await_end(&self, deadline: std::time::Instant) -> bool {
+        let mut state = self.state.lock();
+        while state.active > 0 {
+            if self.ended.wait_until(&mut state, deadline).timed_out() {
+                return state.active == 0;
+            }
+        }
+        true
+    }
+
+    /// Ends the connection without a word.
+    pub fn abort(&self) {
+        let connection = self.connection.read().clone();
+        if let Some(connection) = connection {
+            connection.abort();
+        }
+    }
+
+    /// Sends on the open connection.
+    pub fn send(&self, kind: Kind, payload: &[u8]) -> Result<Sent> {
+        let connection = self.connection.read().clone();
+        match connection {
+            Some(connection) => connection.send(kind, payload),
+            None => Err(Error::wrong_state(format!(
+                "client {} is not connected",
+                self.client
+            ))),
+        }
+    }
+
+    async fn run(
+        self: &Arc<Self>,
+        plan: &Plan,
+        run: &Arc<Run>,
+        answer: &mut Option<mpsc::Sender<Started>>,
+    ) {
+        let mut failures = 0_u32;
+        let mut is_first = true;
+        let mut ticket = Ticket::default();
+        loop {
+            let attempt = tokio::time::timeout(plan.timeout, open(&plan.target));
+            let attempt = tokio::select! {
+                biased;
+                () = run.stopped.notified() => return,
+                attempt = attempt => attempt.unwrap_or_else(|_| Err(Failure {
+                    reason: format!("no connection within {} ms", plan.timeout.as_millis()),
+                    http_status: 0,
+                })),
+            };
+            let wait = match attempt {
+                Ok(opened) => {
+                    is_first = false;
+                    let began = Instant::now();
+                    let Some(end) = self.live(plan, run, opened, answer).await else {
+                        return;
+                    };
+                    if began.elapsed() >= PROVEN {
+                        failures = 0;
+                    }
+                    let Some(backoff) = plan.reconnect.filter(|_| may_return(&end, run)) else {
+                        return;
+                    };
+                    if backoff.max_retries.is_some_and(|max| failures >= max) {
+                        return;
+                    }
+                    match end.code {
+                        1012 | 1013 => backoff.long_wait(dice()),
+                        _ => backoff.wait(failures, dice()),
+                    }
+                }
+                Err(failure) => {
+                    failures = failures.saturating_add(1);
+                    let may_retry = !is_first || plan.retry_first;
+                    let backoff = plan
+                        .reconnect
+                        .filter(|_| may_retry && !matches!(failure.http_status, 401 | 403))
+                        .filter(|backoff| backoff.max_retries.is_none_or(|max| failures <= max));
+                    let wait = backoff.map(|backoff| backoff.wait(failures - 1, dice()));
+                    log::info!("client {}: {}", self.client, failure.reason);
+                    self.report(&failure, wait, failures, answer);
+                    match wait {
+                        Some(wait) => wait,
+                        None => return,
+                    }
+                }
+            };
+            tokio::select! {
+                biased;
+                () = run.stopped.notified() => return,
+                () = tokio::time::sleep(wait) => {}
+            }
+            // A host that does not look is not told of ever more failures.
+            let channel = self.source.channel();
+            tokio::select! {
+                biased;
+                () = run.stopped.notified() => return,
+                () = std::future::poll_fn(|context| {
+                    match channel.is_used_up(context.waker(), &mut ticket) {
+                        true => std::task::Poll::Pending,
+                        false => std::task::Poll::Ready(()),
+                    }
+                }) => {}
+            }
+        }
+    }
+
+    /// From "open" to "close". None: stopped before it was open.
+    async fn live(
+        self: &Arc<Self>,
+        plan: &Plan,
+        run: &Arc<Run>,
+        opened: Opened,
+        answer: &mut Option<mpsc::Sender<Started>>,
+    ) -> Option<End> {
+        let connection = Connection::new(
+            self.client,
+            self.source.clone(),
+            plan.settings.clone(),
+            opened.stream,
+            self.clone(),
+        );
+        {
+            // Under the lock of `stop`, so that it either sees the connection or is seen here.
+            let stop = run.stop.lock();
+            if stop.is_some() {
+                return None;
+            }
+            *self.connection.write() = Some(connection.clone());
+        }
+        let task = Task::new(connection, opened.rest);
+        self.source.post(Event::Open(&opened.info));
+        if let Some(answer) = answer.take() {
+            // Fails only if the host no longer waits.
+            let _ = answer.send(Started::Open(Box::new(opened.info)));
+        }
+        Some(task.await)
+    }
+
+    fn report(
+        &self,
+        failure: &Failure,
+        wait: Option<Duration>,
+        failures: u32,
+        answer: &mut Option<mpsc::Sender<Started>>,
+    ) {
+        if wait.is_none() {
+            if let Some(answer) = answer.take() {
+                let _ = answer.send(Started::Failed {
+                    reason: failure.reason.clone(),
+                    http_status: failure.http_status,
+                });
+                return;
+            }
+        }
+        self.source.post(Event::Error(&ErrorInfo {
+            reason: failure.reason.clone(),
+            http_status: failure.http_status,
+            wait_time: wait.map_or(0, |wait| (wait.as_millis() as u64).max(1)),
+            retries: failures,
+            decompression_error: false,
+        }));
+    }
+}
+
+/// Whether a client whose connection ended so may connect again by itself.
+fn may_return(end: &End, run: &Run) -> bool {
+    !end.by_host && !run.is_stopped() && end.code != close::POLICY
+}
+
+impl Owner for Client {
+    fn closed(&self, _: i32) {
+        *self.connection.write() = None;
+    }
+}
+
+/// Whatever way a run ends, its end is known and its start answered.
+struct RunGuard {
+    client: Arc<Client>,
+    run: Arc<Run>,
+    answer: Option<mpsc::Sender<Started>>,
+}
+
+impl Drop for RunGuard {
+    fn drop(&mut self) {
+        if let Some(answer) = self.answer.take() {
+            let _ = answer.send(Started::Failed {
+                reason: "the client was stopped before it was connected".into(),
+                http_status: 0,
+            });
+        }
+        let mut state = self.client.state.lock();
+        state.active -= 1;
+        if state
+            .run
+            .as_ref()
+            .is_some_and(|run| Arc::ptr_eq(run, &self.run))
+        {
+            state.run = None;
+        }
+        drop(state);
+        self.run.ended.notify_one();
+        self.client.ended.notify_all();
+    }
+}
+
+/// What a start that was answered with a failure is as an error.
+pub fn failed(reason: &str, http_status: u16) -> Error {
+    Error {
+        http_status,
+        ..Error::new(Status::Network, reason)
+    }
+}

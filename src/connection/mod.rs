@@ -1,0 +1,236 @@
+//! Knows one socket's life after its handshake: messages, timers, back pressure, the close handshake.
+//! Does not know who accepted or dialled it.
+
+mod closing;
+mod outbox;
+mod task;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use crate::error::{Error, Result, Status};
+use crate::events::Source;
+use crate::protocol::frame::{self, MAX_CONTROL, Opcode};
+use crate::protocol::receiver::Limits;
+use crate::protocol::{Kind, Role, close, utf8};
+use crate::transport::Stream;
+
+use outbox::{Outbox, Stage, unlock_and_wake};
+pub use task::{End, Task};
+
+/// What a connection is allowed and obliged to do.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which end we are.
+    pub role: Role,
+    /// What the peer may send.
+    pub limits: Limits,
+    /// Whether fragments are reported.
+    pub fragments: bool,
+    /// How often we ask whether the peer is there.
+    pub ping_interval: Option<Duration>,
+    /// How long nothing may come after a ping.
+    pub ping_timeout: Option<Duration>,
+    /// Whether the host is told of the pongs that answer our own pings.
+    pub report_pongs: bool,
+    /// Whether pings are answered.
+    pub enable_pong: bool,
+    /// How long a close handshake may take.
+    pub close_timeout: Duration,
+    /// Bytes that may wait to be sent.
+    pub send_queue: usize,
+    /// How long no byte may leave while some wait.
+    pub send_stall: Option<Duration>,
+    /// Whether "drain" follows a send that found no room.
+    pub drain: bool,
+}
+
+/// Whoever keeps the connection in a list.
+pub trait Owner: Send + Sync {
+    /// The connection is no longer of use to the host; its "close" event follows.
+    fn closed(&self, client: i32);
+}
+
+/// What a send did.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent {
+    /// Bytes of the message.
+    pub payload_size: usize,
+    /// Bytes of the payload on the wire.
+    pub wire_size: usize,
+}
+
+/// A message encoded once for many: frames of a server are the same for everybody.
+pub struct Encoded {
+    frame: Bytes,
+    kind: Kind,
+    sent: Sent,
+}
+
+impl Encoded {
+    /// Encodes a message of a server.
+    pub fn new(kind: Kind, payload: &[u8]) -> Result<Encoded> {
+        check(kind, payload)?;
+        let mut bytes = Vec::new();
+        frame::encode(Role::Server, kind.into(), payload, &mut bytes);
+        Ok(Encoded {
+            frame: bytes.into(),
+            kind,
+            sent: Sent {
+                payload_size: payload.len(),
+                wire_size: payload.len(),
+            },
+        })
+    }
+}
+
+/// An open connection, as everybody but its task sees it.
+pub struct Connection {
+    /// The ref.
+    pub client: i32,
+    /// Where its events come from.
+    pub source: Arc<Source>,
+    settings: Arc<Settings>,
+    stream: Stream,
+    outbox: Mutex<Outbox>,
+    owner: Arc<dyn Owner>,
+}
+
+impl Connection {
+    /// A connection whose handshake is done; [`Task::new`] brings it to life.
+    pub fn new(
+        client: i32,
+        source: Arc<Source>,
+        settings: Arc<Settings>,
+        stream: Stream,
+        owner: Arc<dyn Owner>,
+    ) -> Arc<Connection> {
+        Arc::new(Connection {
+            client,
+            source,
+            settings,
+            stream,
+            outbox: Mutex::new(Outbox::default()),
+            owner,
+        })
+    }
+
+    /// Queues a message. Ready to leave when this returns, with all that is queued meanwhile.
+    pub fn send(&self, kind: Kind, payload: &[u8]) -> Result<Sent> {
+        check(kind, payload)?;
+        let role = self.settings.role;
+        let length = frame::frame_length(role, payload.len());
+        let mut outbox = self.outbox.lock();
+        self.admit(&mut outbox, kind, length)?;
+        outbox.append(length, |frames| {
+            frame::encode(role, kind.into(), payload, frames);
+        });
+        unlock_and_wake(outbox);
+        Ok(Sent {
+            payload_size: payload.len(),
+            wire_size: payload.len(),
+        })
+    }
+
+    /// Queues a message that goes to others too.
+    pub fn send_encoded(&self, message: &Encoded) -> Result<Sent> {
+        let mut outbox = self.outbox.lock();
+        self.admit(&mut outbox, message.kind, message.frame.len())?;
+        outbox.append_shared(&message.frame);
+        unlock_and_wake(outbox);
+        Ok(message.sent)
+    }
+
+    fn admit(&self, outbox: &mut Outbox, kind: Kind, length: usize) -> Result<()> {
+        if outbox.stage != Stage::Open {
+            return Err(Error::wrong_state(format!(
+                "connection {} is closing",
+                self.client
+            )));
+        }
+        let queued = outbox.queued();
+        // An empty queue always takes one message, however large.
+        if !kind.is_control() && queued > 0 && queued + length > self.settings.send_queue {
+            outbox.wants_drain = self.settings.drain;
+            return Err(Error::new(
+                Status::QueueFull,
+                format!(
+                    "{queued} bytes wait to be sent to connection {}; sendQueueBytes is {}",
+                    self.client, self.settings.send_queue
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Begins the close handshake; false if it has begun already.
+    pub fn close(&self, code: u16, reason: &str) -> bool {
+        let mut outbox = self.outbox.lock();
+        let begins = outbox.begin_close(self.settings.role, code, reason);
+        outbox.is_closed_by_host |= begins;
+        unlock_and_wake(outbox);
+        begins
+    }
+
+    /// Ends the connection without a word; used once a deadline has passed.
+    pub fn abort(&self) {
+        let mut outbox = self.outbox.lock();
+        outbox.is_aborted = true;
+        unlock_and_wake(outbox);
+    }
+
+    /// Whether messages can be sent.
+    pub fn is_open(&self) -> bool {
+        self.outbox.lock().stage == Stage::Open
+    }
+}
+
+/// What may be sent, before anything is.
+fn check(kind: Kind, payload: &[u8]) -> Result<()> {
+    if kind.is_control() && payload.len() > MAX_CONTROL {
+        return Err(Error::new(
+            Status::TooLarge,
+            format!(
+                "a ping or pong carries at most {MAX_CONTROL} bytes, not {}",
+                payload.len()
+            ),
+        ));
+    }
+    if kind == Kind::Text && utf8::check(payload).is_err() {
+        let at = std::str::from_utf8(payload)
+            .err()
+            .map_or(0, |error| error.valid_up_to());
+        return Err(Error::new(
+            Status::InvalidArgument,
+            format!("a text message must be UTF-8; byte {at} is not (send it as binary?)"),
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a host may close with this code and reason (RFC 6455 § 7.4).
+pub fn check_close(code: u16, reason: &str) -> Result<()> {
+    if !close::is_allowed(code) {
+        return Err(Error::option(
+            "code",
+            format!("code {code} must not be sent; use 1000 to 1003, 1007 to 1014 or 3000 to 4999"),
+        ));
+    }
+    if reason.len() > close::MAX_REASON {
+        return Err(Error::option(
+            "reason",
+            format!(
+                "reason is {} bytes long, the limit is {}",
+                reason.len(),
+                close::MAX_REASON
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// The opcode of a close frame, for those who write it.
+const CLOSE: Opcode = Opcode::Close;

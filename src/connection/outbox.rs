@@ -1,0 +1,193 @@
+//! Knows what waits to be sent, and whom to wake for it.
+//! Does not know the socket.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::task::Waker;
+
+use bytes::Bytes;
+use parking_lot::MutexGuard;
+
+use crate::protocol::{Role, close, frame};
+
+/// How far the connection's sending side has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stage {
+    /// Messages are taken.
+    #[default]
+    Open,
+    /// The close frame is queued or sent: nothing may follow it (RFC 6455 § 5.5.1).
+    Closing,
+}
+
+/// Frames in order: pieces that are complete, then the one that still grows.
+#[derive(Default)]
+pub struct Frames {
+    pieces: VecDeque<Bytes>,
+    tail: Vec<u8>,
+    /// Bytes of the first piece that have left already.
+    sent: usize,
+}
+
+impl Frames {
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty() && self.tail.is_empty()
+    }
+
+    /// What to write next, and into how many slices it went.
+    pub fn slices<'a>(&'a self, out: &mut [IoSlice<'a>]) -> usize {
+        let mut count = 0;
+        let mut skip = self.sent;
+        let tail = Some(&self.tail[..]).filter(|tail| !tail.is_empty());
+        for piece in self.pieces.iter().map(|piece| &piece[..]).chain(tail) {
+            if count == out.len() {
+                break;
+            }
+            out[count] = IoSlice::new(&piece[skip..]);
+            skip = 0;
+            count += 1;
+        }
+        count
+    }
+
+    /// `written` bytes have left.
+    pub fn advance(&mut self, written: usize) {
+        self.sent += written;
+        while let Some(first) = self.pieces.front() {
+            if self.sent < first.len() {
+                return;
+            }
+            self.sent -= first.len();
+            self.pieces.pop_front();
+        }
+        if self.sent == self.tail.len() {
+            self.tail.clear();
+            self.sent = 0;
+        }
+    }
+
+    /// How many messages have not left whole.
+    pub fn unsent_messages(&self, role: Role) -> usize {
+        let mut sent = self.sent;
+        let mut count = 0;
+        for piece in self
+            .pieces
+            .iter()
+            .map(|piece| &piece[..])
+            .chain([&self.tail[..]])
+        {
+            count += frame::count_unsent_messages(role, piece, sent);
+            sent = 0;
+        }
+        count
+    }
+}
+
+/// The sending state of a connection, behind its lock.
+#[derive(Default)]
+pub struct Outbox {
+    waiting: Frames,
+    /// Bytes that wait here and in the task's hands.
+    queued: usize,
+    pub stage: Stage,
+    /// The code and reason of our own close frame.
+    own_close: Option<(u16, String)>,
+    pub is_closed_by_host: bool,
+    pub is_aborted: bool,
+    /// A send was refused, and the host wants to know when there is room again.
+    pub wants_drain: bool,
+    /// Set while the task sleeps.
+    pub waker: Option<Waker>,
+}
+
+impl Outbox {
+    /// Bytes that have not been handed to the system.
+    pub fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Adds frames of `length` bytes.
+    pub fn append(&mut self, length: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.waiting.tail);
+        self.queued += length;
+    }
+
+    /// Adds a frame that others send too. Small ones are copied: that costs less than another slice.
+    pub fn append_shared(&mut self, frame: &Bytes) {
+        const COPIED: usize = 4096;
+        self.queued += frame.len();
+        if frame.len() <= COPIED {
+            self.waiting.tail.extend_from_slice(frame);
+            return;
+        }
+        if !self.waiting.tail.is_empty() {
+            let tail = std::mem::take(&mut self.waiting.tail);
+            self.waiting.pieces.push_back(tail.into());
+        }
+        self.waiting.pieces.push_back(frame.clone());
+    }
+
+    /// Queues the close frame behind everything; false if one is there already.
+    pub fn begin_close(&mut self, role: Role, code: u16, reason: &str) -> bool {
+        if self.stage != Stage::Open {
+            return false;
+        }
+        self.stage = Stage::Closing;
+        self.own_close = Some((code, reason.to_owned()));
+        let payload = close::encode(code, reason);
+        let length = frame::frame_length(role, payload.len());
+        self.append(length, |frames| {
+            frame::encode(role, super::CLOSE, &payload, frames);
+        });
+        true
+    }
+
+    /// The code and reason with which we closed, if we did first.
+    pub fn own_close(&self) -> Option<(u16, String)> {
+        self.own_close.clone()
+    }
+
+    /// Hands all that waits to the task, which has sent what it had.
+    pub fn take(&mut self, spare: &mut Frames) {
+        debug_assert!(spare.is_empty());
+        std::mem::swap(&mut self.waiting, spare);
+    }
+
+    /// `written` bytes have left.
+    pub fn settle(&mut self, written: usize) {
+        self.queued = self.queued.saturating_sub(written);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// How many messages wait here.
+    pub fn unsent_messages(&self, role: Role) -> usize {
+        self.waiting.unsent_messages(role)
+    }
+
+    /// Room for frames, so that they need not allocate.
+    pub fn lend(&mut self, room: &mut Vec<u8>) {
+        if self.waiting.tail.capacity() == 0 {
+            std::mem::swap(&mut self.waiting.tail, room);
+        }
+    }
+}
+
+impl Frames {
+    /// The emptied tail's room, to be lent again.
+    pub fn take_room(&mut self) -> Vec<u8> {
+        debug_assert!(self.tail.is_empty());
+        std::mem::take(&mut self.tail)
+    }
+}
+
+/// Ends the lock and wakes the task, in this order: it would run into the lock.
+pub fn unlock_and_wake(mut outbox: MutexGuard<'_, Outbox>) {
+    let waker = outbox.waker.take();
+    drop(outbox);
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}

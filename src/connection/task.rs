@@ -1,0 +1,688 @@
+//! Knows how one connection's reads, writes and timers become one future.
+//! Does not know its ref's owner, but for telling it that the connection is closed.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::io::{IoSlice, IoSliceMut};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::time::{Instant, Sleep};
+
+use super::closing::code_of;
+use super::outbox::{Frames, Stage};
+use super::{Connection, Settings};
+use crate::events::{Delivery, Event, Ticket};
+use crate::log;
+use crate::protocol::frame::{self, Opcode};
+use crate::protocol::receiver::{Flow, Payload, Receiver, Sink};
+use crate::protocol::{Kind, Role, close};
+
+/// What one system call may read: shared by the connections of a network thread, none of which holds it while it waits.
+const READ_BUFFER: usize = 128 * 1024;
+/// Reads of one connection before the others have their turn.
+const READS_PER_TURN: usize = 4;
+/// Pongs that wait to be sent; beyond, only the last ping is answered (RFC 6455 § 5.5.3).
+const PONG_BYTES: usize = 64 * 1024;
+/// Room for frames that a network thread keeps for the next batch.
+const KEPT_ROOM: usize = 256 * 1024;
+/// Pieces written with one system call.
+const SLICES: usize = 16;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static ROOM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// How a connection ended, as its "close" event says.
+#[derive(Clone, Copy, Debug)]
+pub struct End {
+    /// The code of RFC 6455 § 7.4.
+    pub code: u16,
+    /// The host asked for it.
+    pub by_host: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// Our close frame is on its way; the peer's is awaited until then.
+    Closing(Instant),
+    /// The host knows of the end; the rest is sent and the peer's end awaited until then.
+    Leaving(Instant),
+    Done,
+}
+
+/// The future of a connection. It ends with the socket.
+pub struct Task {
+    connection: Arc<Connection>,
+    receiver: Receiver,
+    phase: Phase,
+    end: Option<End>,
+    /// Bytes that were read and not taken, for want of credit.
+    rest: Vec<u8>,
+    writing: Frames,
+    /// Bytes written since the outbox was told.
+    unsettled: usize,
+    /// The system's word, once the socket takes nothing more.
+    write_error: Option<String>,
+    is_shut: bool,
+    /// The pong that found no room.
+    held_pong: Option<Vec<u8>>,
+    has_paused: bool,
+    ticket: Ticket,
+    timer: Option<Pin<Box<Sleep>>>,
+    last_read: Instant,
+    last_write: Instant,
+    next_ping: Option<Instant>,
+    ping_sent: Option<Instant>,
+}
+
+enum Read {
+    Some,
+    Blocked,
+}
+
+impl Task {
+    /// The future of `connection`, which got `rest` behind its handshake.
+    pub fn new(connection: Arc<Connection>, rest: Vec<u8>) -> Task {
+        let now = Instant::now();
+        let settings = &connection.settings;
+        Task {
+            receiver: Receiver::new(settings.role, settings.limits),
+            phase: Phase::Open,
+            end: None,
+            rest,
+            writing: Frames::default(),
+            unsettled: 0,
+            write_error: None,
+            is_shut: false,
+            held_pong: None,
+            has_paused: false,
+            ticket: Ticket::default(),
+            timer: None,
+            last_read: now,
+            last_write: now,
+            next_ping: settings.ping_interval.map(|interval| now + interval),
+            ping_sent: None,
+            connection,
+        }
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.connection.settings
+    }
+
+    /// What other threads asked for since the last time.
+    fn take_requests(&mut self, now: Instant) {
+        let mut outbox = self.connection.outbox.lock();
+        outbox.waker = None;
+        let is_aborted = outbox.is_aborted;
+        let is_closing = outbox.stage == Stage::Closing;
+        drop(outbox);
+        if is_aborted {
+            self.finish(close::ABNORMAL, "ended without a close handshake", false);
+            self.phase = Phase::Done;
+        } else if is_closing && self.phase == Phase::Open {
+            self.phase = Phase::Closing(now + self.settings().close_timeout);
+        }
+    }
+
+    /// Tells the owner and the host that the connection has ended; the first word counts.
+    fn finish(&mut self, code: u16, reason: &str, remote: bool) {
+        if self.end.is_some() {
+            return;
+        }
+        let by_host = {
+            let mut outbox = self.connection.outbox.lock();
+            outbox.stage = Stage::Closing;
+            outbox.is_closed_by_host
+        };
+        self.end = Some(End { code, by_host });
+        let source = &self.connection.source;
+        if source.take_open() {
+            source.post(Event::Close {
+                code,
+                reason,
+                remote,
+            });
+        }
+        // Only now, so that whoever clears the owner still finds the source that may be calling back.
+        self.connection.owner.closed(self.connection.client);
+    }
+
+    /// After the last word of both sides: sends what is left and waits for the peer to leave.
+    fn leave(&mut self, now: Instant) {
+        self.rest = Vec::new();
+        self.phase = Phase::Leaving(now + self.settings().close_timeout);
+    }
+
+    fn fail(&mut self, code: u16, reason: &str, now: Instant) {
+        log::info!("connection {}: {code} {reason}", self.connection.client);
+        let role = self.settings().role;
+        self.connection
+            .outbox
+            .lock()
+            .begin_close(role, code, reason);
+        self.finish(code, reason, false);
+        self.leave(now);
+    }
+
+    /// Writes what waits, as far as the socket takes it.
+    fn flush(&mut self, context: &mut Context<'_>, now: Instant) {
+        if self.write_error.is_some() || self.phase == Phase::Done {
+            return;
+        }
+        loop {
+            if self.writing.is_empty() && !self.refill(now) {
+                return;
+            }
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let count = self.writing.slices(&mut slices);
+            match self.connection.stream.poll_write(context, &slices[..count]) {
+                Poll::Ready(Ok(written)) => {
+                    self.writing.advance(written);
+                    self.unsettled += written;
+                    self.last_write = now;
+                }
+                Poll::Ready(Err(error)) => {
+                    // What the peer sent before it left is still to be read.
+                    self.write_error = Some(error.to_string());
+                    if self.phase == Phase::Open {
+                        self.phase = Phase::Closing(now + self.settings().close_timeout);
+                    }
+                    return;
+                }
+                Poll::Pending => {
+                    self.settle();
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes from the outbox what came since; false if nothing did.
+    fn refill(&mut self, now: Instant) -> bool {
+        let room = self.writing.take_room();
+        if room.capacity() > 0 {
+            keep_room(room);
+        }
+        let mut outbox = self.connection.outbox.lock();
+        outbox.settle(std::mem::take(&mut self.unsettled));
+        if outbox.is_empty() {
+            let is_drained = std::mem::take(&mut outbox.wants_drain);
+            drop(outbox);
+            if is_drained && self.phase == Phase::Open {
+                self.connection.source.post(Event::Drain { buffered: 0 });
+            }
+            return self.send_held_pong();
+        }
+        outbox.take(&mut self.writing);
+        drop(outbox);
+        // The stall is counted from here: nothing waited before.
+        self.last_write = now;
+        true
+    }
+
+    fn send_held_pong(&mut self) -> bool {
+        let Some(pong) = self.held_pong.take() else {
+            return false;
+        };
+        let role = self.settings().role;
+        let mut outbox = self.connection.outbox.lock();
+        if outbox.stage != Stage::Open {
+            return false;
+        }
+        let length = frame::frame_length(role, pong.len());
+        outbox.append(length, |frames| {
+            frame::encode(role, Opcode::Pong, &pong, frames);
+        });
+        outbox.take(&mut self.writing);
+        true
+    }
+
+    /// Tells the outbox what has left, and the host if it waits for room.
+    fn settle(&mut self) {
+        let mut outbox = self.connection.outbox.lock();
+        outbox.settle(std::mem::take(&mut self.unsettled));
+        let buffered = outbox.queued();
+        // At half, so that "drain" is worth a batch of sends.
+        if outbox.wants_drain && buffered <= self.connection.settings.send_queue / 2 {
+            outbox.wants_drain = false;
+            drop(outbox);
+            if self.phase == Phase::Open {
+                self.connection.source.post(Event::Drain { buffered });
+            }
+        }
+    }
+
+    /// One read and what it brings.
+    fn read(&mut self, context: &mut Context<'_>, now: Instant) -> Read {
+        if self.phase == Phase::Open {
+            // Not while the host owes us credit: then the peer has to wait, as TCP tells it.
+            let channel = self.connection.source.channel();
+            if channel.is_used_up(context.waker(), &mut self.ticket) {
+                self.has_paused = true;
+                return Read::Blocked;
+            }
+            if std::mem::take(&mut self.has_paused) {
+                // Pongs may have waited behind what we did not read.
+                self.last_read = now;
+                self.ping_sent = None;
+            }
+        }
+        if !self.rest.is_empty() {
+            let mut rest = std::mem::take(&mut self.rest);
+            self.take_bytes(&mut rest, now);
+            return Read::Some;
+        }
+        BUFFER.with_borrow_mut(|buffer| {
+            if buffer.is_empty() {
+                buffer.resize(READ_BUFFER, 0);
+            }
+            let space = self.receiver.space();
+            let direct = space.as_ref().map_or(0, |space| space.len());
+            let stream = &self.connection.stream;
+            let polled = match space {
+                Some(space) => stream.poll_read(
+                    context,
+                    &mut [IoSliceMut::new(space), IoSliceMut::new(buffer)],
+                ),
+                None => stream.poll_read(context, &mut [IoSliceMut::new(buffer)]),
+            };
+            match polled {
+                Poll::Pending => return Read::Blocked,
+                Poll::Ready(Ok(0)) => self.end_of_stream(),
+                Poll::Ready(Err(error)) => self.broken(&error.to_string()),
+                Poll::Ready(Ok(length)) => {
+                    self.last_read = now;
+                    let direct = length.min(direct);
+                    if direct > 0 {
+                        self.take_direct(direct, now);
+                    }
+                    if length > direct {
+                        self.take_bytes(&mut buffer[..length - direct], now);
+                    }
+                }
+            }
+            Read::Some
+        })
+    }
+
+    fn take_direct(&mut self, length: usize, now: Instant) {
+        self.process(now, |receiver, inbox| {
+            receiver.filled(length, inbox).map(|_| ())
+        });
+    }
+
+    fn take_bytes(&mut self, bytes: &mut [u8], now: Instant) {
+        let mut taken = bytes.len();
+        if !self.rest.is_empty() {
+            // The direct part stopped for want of credit.
+            self.rest.extend_from_slice(bytes);
+            return;
+        }
+        self.process(now, |receiver, inbox| {
+            taken = receiver.feed(bytes, inbox)?;
+            Ok(())
+        });
+        if taken < bytes.len() && self.phase != Phase::Done {
+            self.rest.extend_from_slice(&bytes[taken..]);
+        }
+    }
+
+    /// Lets the receiver take bytes, and does what they ask for.
+    fn process(
+        &mut self,
+        now: Instant,
+        feed: impl FnOnce(&mut Receiver, &mut Inbox<'_>) -> Result<(), crate::protocol::ProtocolError>,
+    ) {
+        if matches!(self.phase, Phase::Leaving(_) | Phase::Done) {
+            return;
+        }
+        let connection = &self.connection;
+        let settings = &*connection.settings;
+        if settings.role == Role::Server {
+            ROOM.with_borrow_mut(|room| {
+                if room.capacity() > 0 {
+                    connection.outbox.lock().lend(room);
+                }
+            });
+        }
+        let (result, pongs, last_pong, close) = {
+            let mut inbox = Inbox {
+                delivery: connection.source.begin(),
+                settings,
+                is_open: self.phase == Phase::Open,
+                expects_pong: self.ping_sent.is_some(),
+                pongs: Vec::new(),
+                last_pong: 0,
+                close: None,
+            };
+            let result = feed(&mut self.receiver, &mut inbox);
+            (result, inbox.pongs, inbox.last_pong, inbox.close)
+        };
+        if !pongs.is_empty() {
+            self.answer_pings(&pongs, last_pong);
+        }
+        match (result, close) {
+            (Err(error), _) => self.fail(code_of(&error), &error.to_string(), now),
+            (Ok(()), Some((code, reason))) => self.closed_by_peer(code, &reason, now),
+            (Ok(()), None) => {}
+        }
+    }
+
+    fn answer_pings(&mut self, pongs: &[u8], last: usize) {
+        let mut outbox = self.connection.outbox.lock();
+        if outbox.stage != Stage::Open {
+            return;
+        }
+        if outbox.queued() + pongs.len() <= PONG_BYTES {
+            self.held_pong = None;
+            outbox.append(pongs.len(), |frames| frames.extend_from_slice(pongs));
+        } else {
+            drop(outbox);
+            let header = frame::frame_length(self.settings().role, 0);
+            let mut payload = pongs[last + header..].to_vec();
+            if self.settings().role == Role::Client {
+                let key = pongs[last + 2..last + 6]
+                    .try_into()
+                    .expect("a mask has four bytes");
+                crate::protocol::mask::apply(key, 0, &mut payload);
+            }
+            self.held_pong = Some(payload);
+        }
+    }
+
+    fn closed_by_peer(&mut self, code: u16, reason: &str, now: Instant) {
+        let role = self.settings().role;
+        // RFC 6455 § 5.5.1: the answer echoes the code.
+        let mut outbox = self.connection.outbox.lock();
+        let own = outbox.own_close();
+        outbox.begin_close(role, code, "");
+        drop(outbox);
+        match own {
+            Some((code, reason)) => self.finish(code, &reason, false),
+            None => self.finish(code, reason, true),
+        }
+        self.leave(now);
+    }
+
+    fn end_of_stream(&mut self) {
+        match self.phase {
+            Phase::Leaving(_) | Phase::Done => {}
+            _ => self.finish(
+                close::ABNORMAL,
+                "the peer ended the connection without a close frame",
+                true,
+            ),
+        }
+        self.phase = Phase::Done;
+    }
+
+    fn broken(&mut self, error: &str) {
+        self.finish(close::ABNORMAL, error, true);
+        self.phase = Phase::Done;
+    }
+
+    /// Does what is due, and returns when to look again.
+    fn check_timers(&mut self, now: Instant) -> Option<Instant> {
+        let settings = self.connection.settings.clone();
+        match self.phase {
+            Phase::Done => return None,
+            Phase::Leaving(deadline) if now >= deadline => {
+                self.phase = Phase::Done;
+                return None;
+            }
+            Phase::Leaving(deadline) => return Some(deadline),
+            Phase::Closing(deadline) if now >= deadline => {
+                let is_broken = self.write_error.is_some();
+                let reason = match self.write_error.clone() {
+                    Some(error) => error,
+                    None => format!(
+                        "no close frame came within {} ms",
+                        settings.close_timeout.as_millis()
+                    ),
+                };
+                self.finish(close::ABNORMAL, &reason, is_broken);
+                self.phase = Phase::Done;
+                return None;
+            }
+            Phase::Closing(deadline) => return Some(deadline),
+            Phase::Open => {}
+        }
+        let mut due = None;
+        let mut at = |time: Instant| {
+            due = Some(due.map_or(time, |known: Instant| known.min(time)));
+        };
+        if let (Some(stall), false) = (settings.send_stall, self.writing.is_empty()) {
+            let deadline = self.last_write + stall;
+            if now >= deadline {
+                let unsent = self.writing.unsent_messages(settings.role)
+                    + self.connection.outbox.lock().unsent_messages(settings.role);
+                let reason = format!(
+                    "no byte left within {} ms; {unsent} messages were not sent",
+                    stall.as_millis()
+                );
+                self.finish(close::ABNORMAL, &reason, false);
+                self.connection.stream.reset_on_drop();
+                self.phase = Phase::Done;
+                return None;
+            }
+            at(deadline);
+        }
+        if self.has_paused {
+            // Its pongs may wait unread: it is not the peer's silence.
+            self.next_ping = settings.ping_interval.map(|interval| now + interval);
+        }
+        if let (Some(sent), Some(timeout), false) =
+            (self.ping_sent, settings.ping_timeout, self.has_paused)
+        {
+            if self.last_read > sent {
+                self.ping_sent = None;
+            } else if now >= sent + timeout {
+                let reason = format!("no pong within {} ms", timeout.as_millis());
+                self.finish(close::ABNORMAL, &reason, false);
+                self.connection.stream.reset_on_drop();
+                self.phase = Phase::Done;
+                return None;
+            } else {
+                at(sent + timeout);
+            }
+        }
+        if let (Some(next), Some(interval)) = (self.next_ping, settings.ping_interval) {
+            if now >= next {
+                self.send_ping(now);
+                self.next_ping = Some(now + interval);
+                if let (Some(sent), Some(timeout)) = (self.ping_sent, settings.ping_timeout) {
+                    at(sent + timeout);
+                }
+            }
+            at(self.next_ping.unwrap_or(next));
+        }
+        due
+    }
+
+    fn send_ping(&mut self, now: Instant) {
+        let role = self.settings().role;
+        let mut outbox = self.connection.outbox.lock();
+        // Behind bytes that do not leave, a ping would say nothing: the stall is watched instead.
+        if outbox.stage != Stage::Open || outbox.queued() > 0 {
+            return;
+        }
+        outbox.append(frame::frame_length(role, 0), |frames| {
+            frame::encode(role, Opcode::Ping, b"", frames);
+        });
+        self.ping_sent.get_or_insert(now);
+    }
+
+    /// Arms the timer for `due`. True if that has come already.
+    fn arm(&mut self, due: Option<Instant>, context: &mut Context<'_>) -> bool {
+        let Some(due) = due else {
+            self.timer = None;
+            return false;
+        };
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+        // A timer that is too early costs one look; setting it anew with every message would cost more.
+        if timer.deadline() > due || timer.is_elapsed() {
+            timer.as_mut().reset(due);
+        }
+        timer.as_mut().poll(context).is_ready()
+    }
+
+    /// Stores the waker; false if something came meanwhile.
+    fn sleep(&self, context: &Context<'_>) -> bool {
+        let mut outbox = self.connection.outbox.lock();
+        let can_write = self.write_error.is_none() && self.writing.is_empty();
+        let has_news = (can_write && !outbox.is_empty())
+            || outbox.is_aborted
+            || (outbox.stage == Stage::Closing && self.phase == Phase::Open);
+        if has_news {
+            return false;
+        }
+        outbox.waker = Some(context.waker().clone());
+        true
+    }
+}
+
+impl Future for Task {
+    type Output = End;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<End> {
+        let task = &mut *self;
+        let mut reads = 0;
+        loop {
+            let now = Instant::now();
+            task.take_requests(now);
+            task.flush(context, now);
+            while let Read::Some = task.read(context, now) {
+                task.flush(context, now);
+                reads += 1;
+                if task.phase == Phase::Done || reads == READS_PER_TURN {
+                    break;
+                }
+            }
+            let due = task.check_timers(now);
+            if task.phase == Phase::Done {
+                let end = task.end.unwrap_or(End {
+                    code: close::ABNORMAL,
+                    by_host: false,
+                });
+                return Poll::Ready(end);
+            }
+            task.flush(context, now);
+            if matches!(task.phase, Phase::Leaving(_)) && task.has_sent_all() && !task.is_shut {
+                task.is_shut = true;
+                task.connection.stream.shutdown_write();
+            }
+            let is_due = task.arm(due, context);
+            if reads >= READS_PER_TURN {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if !is_due && task.sleep(context) {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl Task {
+    fn has_sent_all(&self) -> bool {
+        self.write_error.is_some()
+            || (self.writing.is_empty() && self.connection.outbox.lock().is_empty())
+    }
+}
+
+impl Drop for Task {
+    /// The library was shut down, or the task panicked: the host is owed its "close".
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.finish(close::INTERNAL_ERROR, "fault in wsplug, see the log", false);
+        } else {
+            self.finish(close::ABNORMAL, "the library was shut down", false);
+        }
+    }
+}
+
+fn keep_room(room: Vec<u8>) {
+    if room.capacity() <= KEPT_ROOM {
+        ROOM.with_borrow_mut(|kept| {
+            if kept.capacity() < room.capacity() {
+                *kept = room;
+            }
+        });
+    }
+}
+
+/// What the receiver found, on its way to the host.
+struct Inbox<'a> {
+    delivery: Delivery<'a>,
+    settings: &'a Settings,
+    /// False once a close was asked for: what still comes is not the host's any more.
+    is_open: bool,
+    expects_pong: bool,
+    pongs: Vec<u8>,
+    last_pong: usize,
+    close: Option<(u16, String)>,
+}
+
+impl Inbox<'_> {
+    fn flow(&self) -> Flow {
+        match self.delivery.has_credit() {
+            true => Flow::Continue,
+            false => Flow::Stop,
+        }
+    }
+}
+
+impl Sink for Inbox<'_> {
+    fn message(&mut self, kind: Kind, payload: Payload<'_>, wire: u64) -> Flow {
+        if !self.is_open {
+            return Flow::Continue;
+        }
+        self.delivery.push_message(kind, payload, wire);
+        self.flow()
+    }
+
+    fn fragment(&mut self, kind: Kind, data: &[u8], index: u32, wire: u64) -> Flow {
+        if !self.is_open || !self.settings.fragments {
+            return Flow::Continue;
+        }
+        self.delivery.push(Event::Fragment {
+            kind,
+            data,
+            index,
+            wire,
+        });
+        self.flow()
+    }
+
+    fn ping(&mut self, payload: &[u8]) -> Flow {
+        if self.settings.enable_pong {
+            self.last_pong = self.pongs.len();
+            frame::encode(self.settings.role, Opcode::Pong, payload, &mut self.pongs);
+        }
+        if !self.is_open {
+            return Flow::Continue;
+        }
+        self.delivery.push(Event::Ping(payload));
+        self.flow()
+    }
+
+    fn pong(&mut self, payload: &[u8]) -> Flow {
+        let answers_us = self.expects_pong && payload.is_empty();
+        if !self.is_open || (answers_us && !self.settings.report_pongs) {
+            return Flow::Continue;
+        }
+        self.delivery.push(Event::Pong(payload));
+        self.flow()
+    }
+
+    fn close(&mut self, code: u16, reason: &str) {
+        self.close = Some((code, reason.to_owned()));
+    }
+}

@@ -1,0 +1,220 @@
+//! Knows the JSON of an event's context.
+//! Does not know who reads it.
+
+use data_encoding::BASE64;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{ErrorInfo, Event, OpenInfo};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Data<'a> {
+    wire_size: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload_size: Option<usize>,
+    binary: bool,
+    data: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoding: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Close<'a> {
+    code: u16,
+    reason: &'a str,
+    remote: bool,
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    reason: &'a str,
+    http_status: u16,
+    wait_time: u64,
+    retries: u32,
+    #[serde(rename = "decompressionError")]
+    decompression_error: bool,
+}
+
+/// Appends the context of an event.
+pub fn write(event: &Event<'_>, out: &mut Vec<u8>) {
+    match *event {
+        Event::Open(info) => json(&open(info), out),
+        Event::Message { data, wire, kind } => write_data(
+            data,
+            kind == crate::protocol::Kind::Binary,
+            wire,
+            Some(data.len()),
+            None,
+            out,
+        ),
+        Event::Fragment {
+            data,
+            wire,
+            kind,
+            index,
+        } => write_data(
+            data,
+            kind == crate::protocol::Kind::Binary,
+            wire,
+            Some(data.len()),
+            Some(index),
+            out,
+        ),
+        Event::Ping(data) | Event::Pong(data) => {
+            let is_binary = simdutf8::basic::from_utf8(data).is_err();
+            write_data(data, is_binary, data.len() as u64, None, None, out);
+        }
+        Event::Close {
+            code,
+            reason,
+            remote,
+        } => json(
+            &Close {
+                code,
+                reason,
+                remote,
+            },
+            out,
+        ),
+        Event::Error(info) => json(&failure(info), out),
+        Event::Drain { buffered } => {
+            json(&serde_json::json!({ "bufferedAmount": buffered }), out);
+        }
+    }
+}
+
+fn write_data(
+    data: &[u8],
+    binary: bool,
+    wire_size: u64,
+    payload_size: Option<usize>,
+    index: Option<u32>,
+    out: &mut Vec<u8>,
+) {
+    // A fragment of a text may end inside a character: then its bytes cannot be a JSON text.
+    let (text, encoding) = match simdutf8::basic::from_utf8(data) {
+        Ok(text) if !binary => (std::borrow::Cow::Borrowed(text), None),
+        _ => (BASE64.encode(data).into(), Some("base64")),
+    };
+    let context = Data {
+        wire_size,
+        payload_size,
+        binary,
+        data: &text,
+        encoding,
+        index,
+    };
+    json(&context, out);
+}
+
+fn failure(info: &ErrorInfo) -> Failure<'_> {
+    Failure {
+        reason: &info.reason,
+        http_status: info.http_status,
+        wait_time: info.wait_time,
+        retries: info.retries,
+        decompression_error: info.decompression_error,
+    }
+}
+
+/// Every header stands at the top, as the 4D plugin has it, and under `headers`; the library's own keys win.
+fn open(info: &OpenInfo) -> Map<String, Value> {
+    let headers = headers_object(&info.headers);
+    let mut context = Map::new();
+    context.insert("uri".into(), info.uri.as_str().into());
+    for (name, value) in &headers {
+        context.insert(name.clone(), value.clone());
+    }
+    context.insert("uri".into(), info.uri.as_str().into());
+    context.insert("headers".into(), headers.into());
+    context.insert("protocol".into(), info.protocol.as_str().into());
+    context.insert("extensions".into(), info.extensions.as_str().into());
+    context.insert("remoteIp".into(), info.remote_ip.as_str().into());
+    context.insert("remotePort".into(), info.remote_port.into());
+    context.insert("tls".into(), false.into());
+    context
+}
+
+/// Headers as a JSON object; what came more than once is one list (RFC 9110 § 5.3; cookies: RFC 6265 § 5.4).
+pub fn headers_object(headers: &[(String, String)]) -> Map<String, Value> {
+    let mut object: Map<String, Value> = Map::new();
+    for (name, value) in headers {
+        let same = object
+            .iter_mut()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name));
+        match same {
+            Some((_, Value::String(list))) => {
+                list.push_str(if name.eq_ignore_ascii_case("cookie") {
+                    "; "
+                } else {
+                    ", "
+                });
+                list.push_str(value);
+            }
+            _ => {
+                object.insert(name.clone(), value.as_str().into());
+            }
+        }
+    }
+    object
+}
+
+fn json(value: &impl Serialize, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, value)
+        .expect("writing to memory cannot fail, and every key is a text");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Kind;
+
+    fn context(event: &Event<'_>) -> String {
+        let mut out = Vec::new();
+        write(event, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn text_is_text_and_binary_is_base64() {
+        let text = Event::Message {
+            kind: Kind::Text,
+            data: b"a\0\"b",
+            wire: 4,
+        };
+        assert_eq!(
+            context(&text),
+            r#"{"wireSize":4,"payloadSize":4,"binary":false,"data":"a\u0000\"b"}"#
+        );
+        let binary = Event::Message {
+            kind: Kind::Binary,
+            data: &[0, 255],
+            wire: 2,
+        };
+        assert_eq!(
+            context(&binary),
+            r#"{"wireSize":2,"payloadSize":2,"binary":true,"data":"AP8=","encoding":"base64"}"#
+        );
+    }
+
+    #[test]
+    fn a_header_cannot_pose_as_one_of_our_keys() {
+        let info = OpenInfo {
+            uri: "/room?x=1".into(),
+            headers: vec![
+                ("remoteIp".into(), "1.2.3.4".into()),
+                ("Cookie".into(), "a=1".into()),
+                ("cookie".into(), "b=2".into()),
+            ],
+            remote_ip: "127.0.0.1".into(),
+            ..OpenInfo::default()
+        };
+        let value: Value = serde_json::from_str(&context(&Event::Open(&info))).unwrap();
+        assert_eq!(value["remoteIp"], "127.0.0.1");
+        assert_eq!(value["headers"]["remoteIp"], "1.2.3.4");
+        assert_eq!(value["Cookie"], "a=1; b=2");
+    }
+}

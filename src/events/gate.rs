@@ -1,0 +1,106 @@
+//! Knows which thread runs a callback for which source, and how to wait until it has returned.
+//! Does not know what the callback is about.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex};
+
+static NEXT_THREAD: AtomicU64 = AtomicU64::new(1);
+static WAITERS: AtomicUsize = AtomicUsize::new(0);
+/// Which thread waits for which, so that two callbacks that clear each other's object do not wait for ever.
+static WAITS_FOR: Mutex<Option<HashMap<u64, u64>>> = Mutex::new(None);
+static CHANGED: Condvar = Condvar::new();
+
+thread_local! {
+    static THREAD: u64 = NEXT_THREAD.fetch_add(1, SeqCst);
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether the calling thread is inside one of the host's callbacks.
+pub fn is_in_callback() -> bool {
+    DEPTH.get() > 0
+}
+
+/// Runs the host's code, known as such.
+pub fn in_callback<R>(run: impl FnOnce() -> R) -> R {
+    DEPTH.set(DEPTH.get() + 1);
+    let result = run();
+    DEPTH.set(DEPTH.get() - 1);
+    result
+}
+
+/// The thread that runs callbacks of one source now, 0 if none does.
+#[derive(Default)]
+pub struct Gate(AtomicU64);
+
+impl Gate {
+    /// The calling thread begins to run callbacks.
+    pub fn enter(&self) {
+        self.0.store(THREAD.with(|thread| *thread), SeqCst);
+    }
+
+    /// It has ended, and those who wait for it are told.
+    pub fn leave(&self) {
+        self.0.store(0, SeqCst);
+        notify();
+    }
+
+    /// Waits until no other thread runs a callback of this source. False if that would wait for ourselves.
+    pub fn wait_until_idle(&self) -> bool {
+        let me = THREAD.with(|thread| *thread);
+        let mut waits = WAITS_FOR.lock();
+        WAITERS.fetch_add(1, SeqCst);
+        let is_idle = loop {
+            let running = self.0.load(SeqCst);
+            if running == 0 || running == me {
+                break true;
+            }
+            let waits_for = waits.get_or_insert_with(HashMap::new);
+            let mut next = Some(running);
+            while let Some(thread) = next.filter(|thread| *thread != me) {
+                next = waits_for.get(&thread).copied();
+            }
+            if next == Some(me) {
+                break false;
+            }
+            waits_for.insert(me, running);
+            CHANGED.wait(&mut waits);
+            if let Some(waits_for) = waits.as_mut() {
+                waits_for.remove(&me);
+            }
+        };
+        WAITERS.fetch_sub(1, SeqCst);
+        is_idle
+    }
+}
+
+/// Tells those in [`wait_for`] and [`Gate::wait_until_idle`] to look again.
+pub fn notify() {
+    if WAITERS.load(SeqCst) > 0 {
+        drop(WAITS_FOR.lock());
+        CHANGED.notify_all();
+    }
+}
+
+/// Waits until `condition` holds, which is looked at after each [`notify`]; false at the deadline.
+pub fn wait_for(deadline: Option<Instant>, condition: impl Fn() -> bool) -> bool {
+    let mut waits = WAITS_FOR.lock();
+    WAITERS.fetch_add(1, SeqCst);
+    let mut holds = condition();
+    while !holds {
+        match deadline {
+            None => CHANGED.wait(&mut waits),
+            Some(deadline) if CHANGED.wait_until(&mut waits, deadline).timed_out() => {
+                holds = condition();
+                break;
+            }
+            Some(_) => {}
+        }
+        holds = condition();
+    }
+    WAITERS.fetch_sub(1, SeqCst);
+    holds
+}

@@ -1,0 +1,493 @@
+//! Knows the host's callbacks, the lanes in which events wait for them, and the thread that calls back.
+//! Does not know where events come from.
+
+use std::cell::Cell;
+use std::collections::{HashMap, VecDeque};
+use std::ffi::{CStr, CString};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use once_cell::sync::Lazy;
+use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
+
+use super::queue::{Batch, Pulled};
+use super::source::Source;
+use super::{Dispatch, Event, Tag, context, gate};
+use crate::error::{Error, Result, Status};
+use crate::platform;
+use crate::protocol::Kind;
+
+/// The host's callbacks.
+pub trait Handler: Send + Sync {
+    /// Any event, with its context as JSON. The buffer is the handler's to append to.
+    fn event(&self, source: &Source, kind: &CStr, context: &mut Vec<u8>, tag: &Tag);
+    /// A message as it came; only called where [`Handler::takes_messages`].
+    fn message(&self, source: &Source, kind: Kind, data: &[u8]);
+    /// Whether messages come as they are, without JSON.
+    fn takes_messages(&self) -> bool;
+}
+
+/// All that waits for the host.
+pub struct Hub {
+    handlers: RwLock<Handlers>,
+    lanes: Mutex<Lanes>,
+    thread_ready: Condvar,
+    pump_ready: Condvar,
+    pull_ready: Condvar,
+    thread_ended: Condvar,
+}
+
+struct Handlers {
+    default: Option<Arc<dyn Handler>>,
+    methods: HashMap<CString, Arc<dyn Handler>>,
+    dispatch: Dispatch,
+}
+
+impl Handlers {
+    fn find(&self, tag: &Tag) -> Option<&Arc<dyn Handler>> {
+        self.methods.get(&tag.method).or(self.default.as_ref())
+    }
+}
+
+#[derive(Default)]
+struct Lanes {
+    thread: VecDeque<Batch>,
+    pump: VecDeque<Batch>,
+    pull: VecDeque<Batch>,
+    pump_waits: bool,
+    is_pumping: bool,
+    pullers: usize,
+    is_woken: bool,
+    /// Sources of the batches that were taken out to call back.
+    in_hand: Vec<Arc<Source>>,
+    caller: Option<JoinHandle<()>>,
+    caller_waits: bool,
+    caller_must_end: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    Thread,
+    Pump,
+    Pull,
+}
+
+/// The process's one hub: what waits for the host outlives a shutdown of the library.
+pub fn hub() -> &'static Hub {
+    static HUB: Lazy<Hub> = Lazy::new(|| Hub {
+        handlers: RwLock::new(Handlers {
+            default: None,
+            methods: HashMap::new(),
+            dispatch: Dispatch::Thread,
+        }),
+        lanes: Mutex::new(Lanes::default()),
+        thread_ready: Condvar::new(),
+        pump_ready: Condvar::new(),
+        pull_ready: Condvar::new(),
+        thread_ended: Condvar::new(),
+    });
+    &HUB
+}
+
+/// Tells the host one event, on this thread.
+pub fn call(handler: &dyn Handler, source: &Source, tag: &Tag, event: Event<'_>) {
+    thread_local! {
+        static CONTEXT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    source.note(&event);
+    if let Event::Message { kind, data, .. } = event {
+        if handler.takes_messages() {
+            return gate::in_callback(|| handler.message(source, kind, data));
+        }
+    }
+    // Taken, not borrowed: the callback may cause another one on this thread.
+    let mut buffer = CONTEXT.take();
+    buffer.clear();
+    context::write(&event, &mut buffer);
+    gate::in_callback(|| handler.event(source, event.type_name(), &mut buffer, tag));
+    if buffer.capacity() <= 64 * 1024 {
+        CONTEXT.set(buffer);
+    }
+}
+
+impl Hub {
+    /// Sets the callbacks of `method`, or of everything else. Returns once the old ones no longer run, unless it is
+    /// called from a callback.
+    pub fn set_handler(&self, method: Option<CString>, handler: Option<Arc<dyn Handler>>) {
+        let old = {
+            let mut handlers = self.handlers.write();
+            match (method, handler) {
+                (None, handler) => std::mem::replace(&mut handlers.default, handler),
+                (Some(method), Some(handler)) => handlers.methods.insert(method, handler),
+                (Some(method), None) => handlers.methods.remove(&method),
+            }
+        };
+        self.sort_again();
+        await_end_of(old);
+    }
+
+    /// Forgets all callbacks. What waited for them waits to be pulled.
+    pub fn forget_handlers(&self) {
+        let (default, methods) = {
+            let mut handlers = self.handlers.write();
+            handlers.dispatch = Dispatch::Thread;
+            (
+                handlers.default.take(),
+                std::mem::take(&mut handlers.methods),
+            )
+        };
+        self.sort_again();
+        for handler in methods.into_values().chain(default) {
+            await_end_of(Some(handler));
+        }
+    }
+
+    /// How events are dispatched where a server or client does not say.
+    pub fn set_dispatch(&self, dispatch: Dispatch) {
+        self.handlers.write().dispatch = dispatch;
+        self.sort_again();
+    }
+
+    /// Whether events with this tag go to a callback.
+    pub fn has_callbacks(&self, tag: &Tag) -> bool {
+        self.handlers.read().find(tag).is_some()
+    }
+
+    pub(super) fn is_threaded(&self, tag: &Tag) -> bool {
+        self.lane(tag) == Lane::Thread && self.inline_handler(tag).is_none()
+    }
+
+    pub(super) fn inline_handler(&self, tag: &Tag) -> Option<Arc<dyn Handler>> {
+        let handlers = self.handlers.read();
+        match tag.dispatch.unwrap_or(handlers.dispatch) {
+            Dispatch::Inline => handlers.find(tag).cloned(),
+            _ => None,
+        }
+    }
+
+    fn lane(&self, tag: &Tag) -> Lane {
+        let handlers = self.handlers.read();
+        match handlers.find(tag) {
+            None => Lane::Pull,
+            Some(_) if tag.dispatch.unwrap_or(handlers.dispatch) == Dispatch::Pump => Lane::Pump,
+            Some(_) => Lane::Thread,
+        }
+    }
+
+    /// Puts a batch where its consumer finds it, which is woken if it waits.
+    pub fn post(&self, batch: Batch) {
+        let lane = self.lane(&batch.body.tag);
+        let mut lanes = self.lanes.lock();
+        self.push(&mut lanes, lane, batch);
+    }
+
+    fn push(&self, lanes: &mut MutexGuard<'_, Lanes>, lane: Lane, batch: Batch) {
+        match lane {
+            Lane::Thread => {
+                lanes.thread.push_back(batch);
+                if std::mem::take(&mut lanes.caller_waits) {
+                    self.thread_ready.notify_one();
+                }
+                if lanes.caller.is_none() {
+                    lanes.caller_must_end = false;
+                    lanes.caller = Some(start_caller());
+                }
+            }
+            Lane::Pump => {
+                lanes.pump.push_back(batch);
+                if std::mem::take(&mut lanes.pump_waits) {
+                    self.pump_ready.notify_all();
+                }
+            }
+            Lane::Pull => {
+                lanes.pull.push_back(batch);
+                if lanes.pullers > 0 {
+                    self.pull_ready.notify_all();
+                }
+            }
+        }
+    }
+
+    /// After a change of callbacks: what waits moves to where it is looked for now, in order.
+    fn sort_again(&self) {
+        let mut lanes = self.lanes.lock();
+        let mut waiting: Vec<Batch> = Vec::new();
+        waiting.extend(lanes.pull.drain(..));
+        waiting.extend(lanes.thread.drain(..));
+        waiting.extend(lanes.pump.drain(..));
+        for batch in waiting {
+            let lane = self.lane(&batch.body.tag);
+            self.push(&mut lanes, lane, batch);
+        }
+    }
+
+    /// Takes out what waits for callbacks of sources that `belong`, and tells which of these are being called back for.
+    pub(super) fn extract(
+        &self,
+        belongs: impl Fn(&Arc<Source>) -> bool,
+    ) -> (Vec<Batch>, Vec<Arc<Source>>) {
+        let mut lanes = self.lanes.lock();
+        let Lanes { thread, pump, .. } = &mut *lanes;
+        let mut extracted = Vec::new();
+        for lane in [thread, pump] {
+            if lane.iter().any(|batch| belongs(&batch.body.source)) {
+                let (own, others): (VecDeque<_>, VecDeque<_>) = lane
+                    .drain(..)
+                    .partition(|batch| belongs(&batch.body.source));
+                *lane = others;
+                extracted.extend(own);
+            }
+        }
+        let in_hand = lanes.in_hand.iter().filter(|source| belongs(source));
+        (extracted, in_hand.cloned().collect())
+    }
+
+    /// Tells the host on this thread, if it has a callback.
+    pub(super) fn call(&self, source: &Source, tag: &Tag, event: Event<'_>) {
+        let handler = self.handlers.read().find(tag).cloned();
+        if let Some(handler) = handler {
+            call(&*handler, source, tag, event);
+        }
+    }
+
+    /// Calls back for up to `max` events of a batch; returns for how many.
+    fn deliver(&self, batch: &mut Batch, max: usize) -> usize {
+        let body = batch.body.clone();
+        let handler = self.handlers.read().find(&body.tag).cloned();
+        let Some(handler) = handler else {
+            return 0;
+        };
+        body.source.gate.enter();
+        let mut count = 0;
+        while !batch.is_done() && count < max {
+            if body.source.is_silent() && !batch.is_final {
+                batch.next = body.len();
+                break;
+            }
+            let event = body.event(batch.next);
+            batch.next += 1;
+            count += 1;
+            call(&*handler, &body.source, &body.tag, event);
+        }
+        drop(handler);
+        body.source.gate.leave();
+        count
+    }
+
+    /// Runs callbacks on the calling thread: waits up to `timeout` for the first, then takes what is there, up to `max`.
+    pub fn pump(&self, timeout: Option<Duration>, max: usize) -> Result<usize> {
+        if gate::is_in_callback() {
+            return Err(Error::new(
+                Status::InCallback,
+                "pump cannot run inside a callback",
+            ));
+        }
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        let mut count = 0;
+        while count < max {
+            let Some(mut batch) = self.take_pumped(if count == 0 {
+                deadline
+            } else {
+                Some(Instant::now())
+            }) else {
+                break;
+            };
+            count += self.deliver(&mut batch, max - count);
+            let mut lanes = self.lanes.lock();
+            lanes.is_pumping = false;
+            lanes.put_down(&batch);
+            if !batch.is_done() {
+                lanes.pump.push_front(batch);
+            }
+            self.pump_ready.notify_all();
+        }
+        Ok(count)
+    }
+
+    /// The next batch to pump. One thread pumps at a time, or a connection's events would lose their order.
+    fn take_pumped(&self, deadline: Option<Instant>) -> Option<Batch> {
+        let mut lanes = self.lanes.lock();
+        loop {
+            if !lanes.is_pumping {
+                if let Some(batch) = lanes.pump.pop_front() {
+                    lanes.is_pumping = true;
+                    lanes.in_hand.push(batch.body.source.clone());
+                    return Some(batch);
+                }
+            }
+            if std::mem::take(&mut lanes.is_woken) {
+                return None;
+            }
+            lanes.pump_waits = true;
+            let is_late = match deadline {
+                None => {
+                    self.pump_ready.wait(&mut lanes);
+                    false
+                }
+                Some(deadline) => self.pump_ready.wait_until(&mut lanes, deadline).timed_out(),
+            };
+            if is_late && (lanes.is_pumping || lanes.pump.is_empty()) {
+                return None;
+            }
+        }
+    }
+
+    /// The next event that no callback takes.
+    pub fn pull(&self, timeout: Option<Duration>) -> Option<Pulled> {
+        self.pull_where(1, timeout, |_| true).pop()
+    }
+
+    /// Up to `max` events whose source `belongs`, oldest first; waits up to `timeout` for the first.
+    pub fn pull_where(
+        &self,
+        max: usize,
+        timeout: Option<Duration>,
+        belongs: impl Fn(&Source) -> bool,
+    ) -> Vec<Pulled> {
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        let mut done = Vec::new();
+        let mut lanes = self.lanes.lock();
+        let pulled = loop {
+            let pulled = take(&mut lanes.pull, max, &belongs, &mut done);
+            if !pulled.is_empty() || std::mem::take(&mut lanes.is_woken) {
+                break pulled;
+            }
+            lanes.pullers += 1;
+            let is_late = match deadline {
+                None => {
+                    self.pull_ready.wait(&mut lanes);
+                    false
+                }
+                Some(deadline) => self.pull_ready.wait_until(&mut lanes, deadline).timed_out(),
+            };
+            lanes.pullers -= 1;
+            if is_late {
+                break take(&mut lanes.pull, max, &belongs, &mut done);
+            }
+        };
+        drop(lanes);
+        pulled
+    }
+
+    /// Ends the wait of one `pull` or `pump`, the present one or the next.
+    pub fn wake(&self) {
+        self.lanes.lock().is_woken = true;
+        self.pull_ready.notify_all();
+        self.pump_ready.notify_all();
+    }
+
+    /// Lets the callback thread deliver what is left, and joins it. False if it has not ended at the deadline.
+    pub fn end_caller(&self, deadline: Instant) -> bool {
+        let mut lanes = self.lanes.lock();
+        lanes.caller_must_end = true;
+        self.thread_ready.notify_all();
+        let caller = loop {
+            match &lanes.caller {
+                None => return true,
+                Some(caller) if caller.is_finished() => break lanes.caller.take(),
+                Some(_) => {}
+            }
+            // The thread's last step is after its notice: look again soon.
+            let soon = deadline.min(Instant::now() + Duration::from_millis(2));
+            self.thread_ended.wait_until(&mut lanes, soon);
+            if Instant::now() >= deadline {
+                return false;
+            }
+        };
+        drop(lanes);
+        if let Some(caller) = caller {
+            let _ = caller.join();
+        }
+        true
+    }
+
+    /// The callback thread, which sleeps where nothing waits.
+    fn run_caller(&self) {
+        let mut lanes = self.lanes.lock();
+        loop {
+            let Some(mut batch) = lanes.thread.pop_front() else {
+                if lanes.caller_must_end {
+                    break;
+                }
+                lanes.caller_waits = true;
+                self.thread_ready.wait(&mut lanes);
+                continue;
+            };
+            lanes.in_hand.push(batch.body.source.clone());
+            drop(lanes);
+            self.deliver(&mut batch, usize::MAX);
+            lanes = self.lanes.lock();
+            lanes.put_down(&batch);
+            if batch.is_done() {
+                // Giving credit back may wake network threads: not under the lock.
+                drop(lanes);
+                drop(batch);
+                lanes = self.lanes.lock();
+            } else {
+                // Its callback was taken away meanwhile.
+                let lane = self.lane(&batch.body.tag);
+                self.push(&mut lanes, lane, batch);
+            }
+        }
+        drop(lanes);
+        self.thread_ended.notify_all();
+    }
+}
+
+impl Lanes {
+    fn put_down(&mut self, batch: &Batch) {
+        let position = self
+            .in_hand
+            .iter()
+            .position(|source| Arc::ptr_eq(source, &batch.body.source));
+        if let Some(position) = position {
+            self.in_hand.swap_remove(position);
+        }
+    }
+}
+
+fn start_caller() -> JoinHandle<()> {
+    std::thread::Builder::new()
+        .name("wsplug-events".into())
+        .spawn(|| {
+            platform::prepare_thread();
+            hub().run_caller();
+        })
+        .expect("the system can start a thread")
+}
+
+fn take(
+    lane: &mut VecDeque<Batch>,
+    max: usize,
+    belongs: impl Fn(&Source) -> bool,
+    done: &mut Vec<Batch>,
+) -> Vec<Pulled> {
+    let mut pulled = Vec::new();
+    let mut at = 0;
+    while at < lane.len() && pulled.len() < max {
+        let batch = &mut lane[at];
+        if !belongs(&batch.body.source) {
+            at += 1;
+            continue;
+        }
+        while !batch.is_done() && pulled.len() < max {
+            pulled.push(batch.pull());
+        }
+        if batch.is_done() {
+            done.extend(lane.remove(at));
+        }
+    }
+    pulled
+}
+
+/// Waits until nobody runs a handler that is no longer set.
+fn await_end_of(handler: Option<Arc<dyn Handler>>) {
+    let Some(handler) = handler else {
+        return;
+    };
+    while Arc::strong_count(&handler) > 1 && !gate::is_in_callback() {
+        let soon = Instant::now() + Duration::from_millis(2);
+        gate::wait_for(Some(soon), || Arc::strong_count(&handler) == 1);
+    }
+}

@@ -1,0 +1,161 @@
+//! Knows what can happen to a server or connection, how it waits for the host, and how it reaches the host.
+//! Does not know sockets or C.
+
+mod context;
+mod gate;
+mod hub;
+mod queue;
+mod retire;
+mod source;
+
+use std::ffi::CStr;
+use std::ffi::CString;
+
+pub use context::{headers_object, write as write_context};
+pub use gate::is_in_callback;
+pub use hub::{Handler, Hub, hub};
+pub use queue::Pulled;
+pub use retire::{retire, retire_all};
+pub use source::{Channel, CreditLimits, Delivery, Source, Ticket};
+
+use crate::protocol::Kind;
+
+/// How a server's or client's events reach the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dispatch {
+    /// One thread of the library calls back.
+    Thread,
+    /// The connection's network thread calls back.
+    Inline,
+    /// Callbacks run inside `pump`.
+    Pump,
+}
+
+/// What the host attached to a server or client: every event carries the one that was in force when it happened.
+#[derive(Debug, Default)]
+pub struct Tag {
+    /// Picks the callbacks of `set_method`; empty: those of `set_callbacks`.
+    pub method: CString,
+    /// Handed back with each event.
+    pub worker: CString,
+    /// Handed back with each event.
+    pub window: i32,
+    /// Handed back with each event.
+    pub process: i32,
+    /// None: as the library's default says.
+    pub dispatch: Option<Dispatch>,
+}
+
+/// What a handshake brought.
+#[derive(Debug, Default)]
+pub struct OpenInfo {
+    /// The request's target: path and query.
+    pub uri: String,
+    /// The peer's headers, in order.
+    pub headers: Vec<(String, String)>,
+    /// The sub-protocol that was agreed, or "".
+    pub protocol: String,
+    /// The extensions that were agreed, or "".
+    pub extensions: String,
+    /// The peer's address.
+    pub remote_ip: String,
+    /// The peer's port.
+    pub remote_port: u16,
+}
+
+/// Why something failed that was not asked for in this very moment.
+#[derive(Debug, Default, Clone)]
+pub struct ErrorInfo {
+    /// In words.
+    pub reason: String,
+    /// The status that the peer answered with, or 0.
+    pub http_status: u16,
+    /// Milliseconds until the next try, 0 if there is none.
+    pub wait_time: u64,
+    /// Tries that have failed so far.
+    pub retries: u32,
+    /// Compressed data was corrupt.
+    pub decompression_error: bool,
+}
+
+/// One event, with its payload where it is.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// The connection is open.
+    Open(&'a OpenInfo),
+    /// A whole message.
+    Message {
+        /// Text or binary.
+        kind: Kind,
+        /// The payload.
+        data: &'a [u8],
+        /// Payload bytes on the wire.
+        wire: u64,
+    },
+    /// A frame of a message in fragments, but for the last.
+    Fragment {
+        /// Text or binary.
+        kind: Kind,
+        /// The frame's payload.
+        data: &'a [u8],
+        /// 0 for the first frame.
+        index: u32,
+        /// Payload bytes on the wire.
+        wire: u64,
+    },
+    /// A ping came; it was answered unless `enablePong` is off.
+    Ping(&'a [u8]),
+    /// A pong came.
+    Pong(&'a [u8]),
+    /// The connection has ended.
+    Close {
+        /// The code of RFC 6455 § 7.4.
+        code: u16,
+        /// The reason.
+        reason: &'a str,
+        /// The peer closed.
+        remote: bool,
+    },
+    /// Something failed.
+    Error(&'a ErrorInfo),
+    /// After a send that found the queue full, there is room again.
+    Drain {
+        /// Bytes that still wait.
+        buffered: usize,
+    },
+}
+
+impl Event<'_> {
+    /// The type's name for the host.
+    pub fn type_name(&self) -> &'static CStr {
+        match self {
+            Event::Open(_) => c"open",
+            Event::Message { .. } => c"message",
+            Event::Fragment { .. } => c"fragment",
+            Event::Ping(_) => c"ping",
+            Event::Pong(_) => c"pong",
+            Event::Close { .. } => c"close",
+            Event::Error(_) => c"error",
+            Event::Drain { .. } => c"drain",
+        }
+    }
+
+    /// The opcode that brought it, or 0.
+    pub fn kind(&self) -> i32 {
+        match self {
+            Event::Message { kind, .. } | Event::Fragment { kind, .. } => *kind as i32,
+            Event::Ping(_) => Kind::Ping as i32,
+            Event::Pong(_) => Kind::Pong as i32,
+            _ => 0,
+        }
+    }
+
+    /// The payload, of those that carry one.
+    pub fn data(&self) -> Option<&[u8]> {
+        match self {
+            Event::Message { data, .. } | Event::Fragment { data, .. } => Some(data),
+            Event::Ping(data) | Event::Pong(data) => Some(data),
+            _ => None,
+        }
+    }
+}

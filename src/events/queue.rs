@@ -1,0 +1,238 @@
+//! Knows events that wait: batches of one source each, which hold their credit until they are dropped.
+//! Does not know who takes them.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use super::source::Source;
+use super::{ErrorInfo, Event, OpenInfo, Tag, gate};
+use crate::protocol::Kind;
+
+/// An event without its payload, which stands in its batch's bytes.
+pub enum Item {
+    Open(Box<OpenInfo>),
+    Message {
+        kind: Kind,
+        wire: u64,
+        range: Range<usize>,
+    },
+    Fragment {
+        kind: Kind,
+        wire: u64,
+        index: u32,
+        range: Range<usize>,
+    },
+    Ping(Range<usize>),
+    Pong(Range<usize>),
+    Close {
+        code: u16,
+        reason: Box<str>,
+        remote: bool,
+    },
+    Error(Box<ErrorInfo>),
+    Drain {
+        buffered: usize,
+    },
+}
+
+impl Item {
+    /// Keeps an event, its payload behind `bytes`.
+    pub fn keep(event: Event<'_>, bytes: &mut Vec<u8>) -> Item {
+        let mut store = |data: &[u8]| {
+            let start = bytes.len();
+            bytes.extend_from_slice(data);
+            start..bytes.len()
+        };
+        match event {
+            Event::Open(info) => Item::Open(Box::new(OpenInfo {
+                uri: info.uri.clone(),
+                headers: info.headers.clone(),
+                protocol: info.protocol.clone(),
+                extensions: info.extensions.clone(),
+                remote_ip: info.remote_ip.clone(),
+                remote_port: info.remote_port,
+            })),
+            Event::Message { kind, data, wire } => Item::Message {
+                kind,
+                wire,
+                range: store(data),
+            },
+            Event::Fragment {
+                kind,
+                data,
+                index,
+                wire,
+            } => Item::Fragment {
+                kind,
+                wire,
+                index,
+                range: store(data),
+            },
+            Event::Ping(data) => Item::Ping(store(data)),
+            Event::Pong(data) => Item::Pong(store(data)),
+            Event::Close {
+                code,
+                reason,
+                remote,
+            } => Item::Close {
+                code,
+                reason: reason.into(),
+                remote,
+            },
+            Event::Error(info) => Item::Error(Box::new(info.clone())),
+            Event::Drain { buffered } => Item::Drain { buffered },
+        }
+    }
+}
+
+/// Events of one source that came together. Dropping it gives their credit back.
+pub struct Body {
+    pub source: Arc<Source>,
+    pub tag: Arc<Tag>,
+    bytes: Vec<u8>,
+    items: Vec<Item>,
+}
+
+impl Body {
+    pub fn new(source: Arc<Source>, tag: Arc<Tag>, bytes: Vec<u8>, items: Vec<Item>) -> Arc<Body> {
+        source.channel().charge(bytes.len(), items.len());
+        Arc::new(Body {
+            source,
+            tag,
+            bytes,
+            items,
+        })
+    }
+
+    pub fn single(source: Arc<Source>, tag: Arc<Tag>, event: Event<'_>) -> Arc<Body> {
+        let mut bytes = Vec::new();
+        let item = Item::keep(event, &mut bytes);
+        Body::new(source, tag, bytes, vec![item])
+    }
+
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub fn event(&self, index: usize) -> Event<'_> {
+        match &self.items[index] {
+            Item::Open(info) => Event::Open(info),
+            Item::Message { kind, wire, range } => Event::Message {
+                kind: *kind,
+                data: &self.bytes[range.clone()],
+                wire: *wire,
+            },
+            Item::Fragment {
+                kind,
+                wire,
+                index,
+                range,
+            } => Event::Fragment {
+                kind: *kind,
+                data: &self.bytes[range.clone()],
+                index: *index,
+                wire: *wire,
+            },
+            Item::Ping(range) => Event::Ping(&self.bytes[range.clone()]),
+            Item::Pong(range) => Event::Pong(&self.bytes[range.clone()]),
+            Item::Close {
+                code,
+                reason,
+                remote,
+            } => Event::Close {
+                code: *code,
+                reason,
+                remote: *remote,
+            },
+            Item::Error(info) => Event::Error(info),
+            Item::Drain { buffered } => Event::Drain {
+                buffered: *buffered,
+            },
+        }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        self.source
+            .channel()
+            .give_back(self.bytes.len(), self.items.len());
+    }
+}
+
+/// A body in a lane, and how far the host has taken it.
+pub struct Batch {
+    pub body: Arc<Body>,
+    pub next: usize,
+    /// The last word of a source that is silent otherwise.
+    pub is_final: bool,
+}
+
+impl Batch {
+    pub fn new(body: Arc<Body>) -> Batch {
+        body.source.pending.fetch_add(1, SeqCst);
+        Batch {
+            body,
+            next: 0,
+            is_final: false,
+        }
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.next >= self.body.len()
+    }
+
+    /// The "close" among the events that have not been taken.
+    pub fn close(&self) -> Option<Event<'_>> {
+        (self.next..self.body.len())
+            .map(|index| self.body.event(index))
+            .find(|event| matches!(event, Event::Close { .. }))
+    }
+
+    /// Takes the next event out.
+    pub fn pull(&mut self) -> Pulled {
+        let pulled = Pulled {
+            body: self.body.clone(),
+            index: self.next,
+        };
+        self.next += 1;
+        pulled.body.source.note(&pulled.event());
+        pulled
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        self.body.source.pending.fetch_sub(1, SeqCst);
+        gate::notify();
+    }
+}
+
+/// One event in the host's hands.
+pub struct Pulled {
+    body: Arc<Body>,
+    index: usize,
+}
+
+impl Pulled {
+    /// What happened.
+    pub fn event(&self) -> Event<'_> {
+        self.body.event(self.index)
+    }
+
+    /// The host's tag at that time.
+    pub fn tag(&self) -> &Tag {
+        &self.body.tag
+    }
+
+    /// The server's ref, or 0.
+    pub fn server(&self) -> i32 {
+        self.body.source.server()
+    }
+
+    /// The connection's ref, or 0.
+    pub fn client(&self) -> i32 {
+        self.body.source.client
+    }
+}

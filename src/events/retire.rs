@@ -1,0 +1,87 @@
+//! Knows how the events of a cleared object end: with the "close" that each "open" is owed, and nothing after it.
+//! Does not know why it was cleared.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use super::queue::{Batch, Body};
+use super::{Channel, Event, Source, gate, hub};
+
+/// Ends the events of one source for good.
+///
+/// What waits for a callback is dropped but for the "close", which is delivered before this returns: by the callback thread
+/// if it is that one's, on the calling thread otherwise and inside callbacks. What waits to be pulled can still be pulled.
+pub fn retire(source: &Arc<Source>, code: u16, reason: &str) {
+    end(source.channel(), vec![source.clone()], false, code, reason);
+}
+
+/// The same for all sources of a channel, of which `sources` are open.
+pub fn retire_all(channel: &Arc<Channel>, sources: Vec<Arc<Source>>, code: u16, reason: &str) {
+    end(channel, sources, true, code, reason);
+}
+
+fn end(
+    channel: &Arc<Channel>,
+    mut sources: Vec<Arc<Source>>,
+    whole_channel: bool,
+    code: u16,
+    reason: &str,
+) {
+    let tag = channel.tag();
+    let close = Event::Close {
+        code,
+        reason,
+        remote: false,
+    };
+    if !hub().has_callbacks(&tag) {
+        for source in &sources {
+            if source.take_open() {
+                source.post(close);
+            }
+            source.silence();
+        }
+        channel.is_silent.fetch_or(whole_channel, SeqCst);
+        return;
+    }
+    channel.is_silent.fetch_or(whole_channel, SeqCst);
+    for source in &sources {
+        source.silence();
+    }
+    let only = sources.first().cloned();
+    let (batches, in_hand) = hub().extract(|source| match (&only, whole_channel) {
+        (Some(only), false) => Arc::ptr_eq(source, only),
+        _ => Arc::ptr_eq(source.channel(), channel),
+    });
+    let waiting = batches.iter().map(|batch| &batch.body.source);
+    for source in waiting.chain(&in_hand) {
+        if !sources.iter().any(|known| Arc::ptr_eq(known, source)) {
+            sources.push(source.clone());
+        }
+    }
+    for source in &sources {
+        source.gate.wait_until_idle();
+        source.take_open();
+        if !source.host_knows_open() {
+            continue;
+        }
+        // A "close" that was on its way says more than ours.
+        let own = batches
+            .iter()
+            .filter(|batch| Arc::ptr_eq(&batch.body.source, source))
+            .find_map(|batch| batch.close());
+        let close = own.unwrap_or(close);
+        if hub().is_threaded(&tag) && !gate::is_in_callback() {
+            let mut last = Batch::new(Body::single(source.clone(), tag.clone(), close));
+            last.is_final = true;
+            hub().post(last);
+        } else {
+            hub().call(source, &tag, close);
+        }
+    }
+    drop(batches);
+    if !gate::is_in_callback() {
+        for source in &sources {
+            gate::wait_for(None, || source.pending.load(SeqCst) == 0);
+        }
+    }
+}

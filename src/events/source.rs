@@ -1,0 +1,320 @@
+//! Knows where events come from: the ref, the host's tag, the byte credit, and what the host has been told.
+//! Does not know the lanes in which they wait.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::task::Waker;
+
+use parking_lot::{Mutex, RwLock};
+
+use super::gate::Gate;
+use super::hub::{self, Handler, hub};
+use super::queue::{Batch, Body, Item};
+use super::{Event, Tag};
+use crate::protocol::Kind;
+use crate::protocol::receiver::Payload;
+
+/// How much may wait for the host before we stop reading.
+#[derive(Clone, Copy, Debug)]
+pub struct CreditLimits {
+    /// Bytes of payload.
+    pub bytes: usize,
+    /// Events.
+    pub events: usize,
+}
+
+/// What the events of one server, or of one client of our own, have in common.
+pub struct Channel {
+    /// The server's ref, or 0.
+    pub server: i32,
+    tag: RwLock<Arc<Tag>>,
+    credit: Credit,
+    /// No more callbacks for any of its sources.
+    pub(super) is_silent: AtomicBool,
+}
+
+/// Bytes and events that wait for the host. While it is used up, nothing more is read.
+struct Credit {
+    byte_limit: AtomicUsize,
+    event_limit: AtomicUsize,
+    bytes: AtomicUsize,
+    events: AtomicUsize,
+    has_paused: AtomicBool,
+    paused: Mutex<Vec<Waker>>,
+    /// Counts how often the paused were woken.
+    round: AtomicU64,
+}
+
+/// Remembers that a waker is listed already.
+#[derive(Default)]
+pub struct Ticket(u64);
+
+impl Channel {
+    /// A channel for the events of `server`, or of a client (0).
+    pub fn new(server: i32, tag: Tag, limits: CreditLimits) -> Arc<Channel> {
+        Arc::new(Channel {
+            server,
+            tag: RwLock::new(Arc::new(tag)),
+            credit: Credit {
+                byte_limit: AtomicUsize::new(limits.bytes),
+                event_limit: AtomicUsize::new(limits.events),
+                bytes: AtomicUsize::new(0),
+                events: AtomicUsize::new(0),
+                has_paused: AtomicBool::new(false),
+                paused: Mutex::new(Vec::new()),
+                round: AtomicU64::new(1),
+            },
+            is_silent: AtomicBool::new(false),
+        })
+    }
+
+    /// What events carry from now on.
+    pub fn set_tag(&self, tag: Tag, limits: CreditLimits) {
+        *self.tag.write() = Arc::new(tag);
+        self.credit.byte_limit.store(limits.bytes, SeqCst);
+        self.credit.event_limit.store(limits.events, SeqCst);
+    }
+
+    pub(super) fn tag(&self) -> Arc<Tag> {
+        self.tag.read().clone()
+    }
+
+    /// Bytes and events that may still come before we stop reading.
+    fn room(&self) -> (usize, usize) {
+        let credit = &self.credit;
+        let room = |limit: &AtomicUsize, used: &AtomicUsize| {
+            limit.load(SeqCst).saturating_sub(used.load(SeqCst))
+        };
+        (
+            room(&credit.byte_limit, &credit.bytes),
+            room(&credit.event_limit, &credit.events),
+        )
+    }
+
+    fn is_exhausted(&self) -> bool {
+        let (bytes, events) = self.room();
+        bytes == 0 || events == 0
+    }
+
+    /// Whether nothing more should be read for now. If so, `waker` is woken once there is credit again.
+    pub fn is_used_up(&self, waker: &Waker, ticket: &mut Ticket) -> bool {
+        if !self.is_exhausted() {
+            return false;
+        }
+        if ticket.0 != self.credit.round.load(SeqCst) {
+            let mut paused = self.credit.paused.lock();
+            paused.push(waker.clone());
+            ticket.0 = self.credit.round.load(SeqCst);
+            self.credit.has_paused.store(true, SeqCst);
+        }
+        // Credit may have come back between the look and the listing.
+        self.is_exhausted()
+    }
+
+    pub(super) fn charge(&self, bytes: usize, events: usize) {
+        self.credit.bytes.fetch_add(bytes, SeqCst);
+        self.credit.events.fetch_add(events, SeqCst);
+    }
+
+    pub(super) fn give_back(&self, bytes: usize, events: usize) {
+        self.credit.bytes.fetch_sub(bytes, SeqCst);
+        self.credit.events.fetch_sub(events, SeqCst);
+        if !self.credit.has_paused.load(SeqCst) {
+            return;
+        }
+        // Only at three quarters, so that a host that takes one event at a time does not wake everybody each time.
+        let credit = &self.credit;
+        let is_low = |limit: &AtomicUsize, used: &AtomicUsize| {
+            used.load(SeqCst) <= limit.load(SeqCst) / 4 * 3
+        };
+        if is_low(&credit.byte_limit, &credit.bytes)
+            && is_low(&credit.event_limit, &credit.events)
+            && credit.has_paused.swap(false, SeqCst)
+        {
+            let mut list = credit.paused.lock();
+            let paused = std::mem::take(&mut *list);
+            credit.round.fetch_add(1, SeqCst);
+            drop(list);
+            for waker in paused {
+                waker.wake();
+            }
+        }
+    }
+}
+
+/// No more callbacks for this source.
+const SILENT: u8 = 1;
+/// An "open" was posted and its "close" was not.
+const POSTED_OPEN: u8 = 2;
+/// The host was told "open" and not yet "close".
+const HOST_KNOWS_OPEN: u8 = 4;
+
+/// One ref's events: their order is kept, and no two of them run at the same time.
+pub struct Source {
+    /// The connection's ref, or 0 for the server itself.
+    pub client: i32,
+    channel: Arc<Channel>,
+    pub(super) gate: Gate,
+    /// Batches on their way to the host.
+    pub(super) pending: AtomicUsize,
+    state: AtomicU8,
+}
+
+impl Source {
+    /// A source of events of `client` on `channel`.
+    pub fn new(channel: Arc<Channel>, client: i32) -> Arc<Source> {
+        Arc::new(Source {
+            client,
+            channel,
+            gate: Gate::default(),
+            pending: AtomicUsize::new(0),
+            state: AtomicU8::new(0),
+        })
+    }
+
+    /// What this source shares with others of its server.
+    pub fn channel(&self) -> &Arc<Channel> {
+        &self.channel
+    }
+
+    /// The server's ref, or 0.
+    pub fn server(&self) -> i32 {
+        self.channel.server
+    }
+
+    /// Begins to deliver what came together. Events are handed on when the delivery is dropped, or at once if inline.
+    pub fn begin(self: &Arc<Self>) -> Delivery<'_> {
+        let tag = self.channel.tag();
+        let mode = match hub().inline_handler(&tag) {
+            _ if self.is_silent() => Mode::Silent,
+            // What still waits elsewhere must come first.
+            Some(handler) if self.pending.load(SeqCst) == 0 => {
+                self.gate.enter();
+                Mode::Inline(handler)
+            }
+            _ => Mode::Queued {
+                bytes: Vec::new(),
+                items: Vec::new(),
+                room: self.channel.room(),
+            },
+        };
+        Delivery {
+            source: self,
+            tag,
+            mode,
+        }
+    }
+
+    /// Delivers one event.
+    pub fn post(self: &Arc<Self>, event: Event<'_>) {
+        self.begin().push(event);
+    }
+
+    /// Whether an "open" waits for its "close". Asked and answered once: the caller posts that "close".
+    pub fn take_open(&self) -> bool {
+        self.state.fetch_and(!POSTED_OPEN, SeqCst) & POSTED_OPEN != 0
+    }
+
+    pub(super) fn is_silent(&self) -> bool {
+        self.state.load(SeqCst) & SILENT != 0 || self.channel.is_silent.load(SeqCst)
+    }
+
+    pub(super) fn silence(&self) {
+        self.state.fetch_or(SILENT, SeqCst);
+    }
+
+    pub(super) fn host_knows_open(&self) -> bool {
+        self.state.load(SeqCst) & HOST_KNOWS_OPEN != 0
+    }
+
+    /// Notes what the host is about to be told.
+    pub(super) fn note(&self, event: &Event<'_>) {
+        match event {
+            Event::Open(_) => self.state.fetch_or(HOST_KNOWS_OPEN, SeqCst),
+            Event::Close { .. } => self.state.fetch_and(!HOST_KNOWS_OPEN, SeqCst),
+            _ => 0,
+        };
+    }
+}
+
+/// Events that came together from one source, on their way.
+pub struct Delivery<'a> {
+    source: &'a Arc<Source>,
+    tag: Arc<Tag>,
+    mode: Mode,
+}
+
+enum Mode {
+    Inline(Arc<dyn Handler>),
+    Queued {
+        bytes: Vec<u8>,
+        items: Vec<Item>,
+        room: (usize, usize),
+    },
+    Silent,
+}
+
+impl Delivery<'_> {
+    /// The next event.
+    pub fn push(&mut self, event: Event<'_>) {
+        if let Event::Open(_) = event {
+            self.source.state.fetch_or(POSTED_OPEN, SeqCst);
+        }
+        match &mut self.mode {
+            // The host may have cleared the source in the callback before.
+            Mode::Inline(_) if self.source.is_silent() => {}
+            Mode::Inline(handler) => hub::call(&**handler, self.source, &self.tag, event),
+            Mode::Queued { bytes, items, .. } => items.push(Item::keep(event, bytes)),
+            Mode::Silent => {}
+        }
+    }
+
+    /// The next message. An assembled one that waits is moved, not copied.
+    pub fn push_message(&mut self, kind: Kind, payload: Payload<'_>, wire: u64) {
+        if let (Mode::Queued { bytes, items, .. }, Payload::Assembled(whole)) =
+            (&mut self.mode, &payload)
+        {
+            if bytes.is_empty() && !whole.is_empty() {
+                let Payload::Assembled(whole) = payload else {
+                    return;
+                };
+                *bytes = std::mem::take(whole);
+                items.push(Item::Message {
+                    kind,
+                    wire,
+                    range: 0..bytes.len(),
+                });
+                return;
+            }
+        }
+        self.push(Event::Message {
+            kind,
+            data: payload.bytes(),
+            wire,
+        });
+    }
+
+    /// Whether there is credit for more after what was pushed.
+    pub fn has_credit(&self) -> bool {
+        match &self.mode {
+            Mode::Queued { bytes, items, room } => bytes.len() < room.0 && items.len() < room.1,
+            _ => true,
+        }
+    }
+}
+
+impl Drop for Delivery<'_> {
+    fn drop(&mut self) {
+        match std::mem::replace(&mut self.mode, Mode::Silent) {
+            Mode::Inline(handler) => {
+                drop(handler);
+                self.source.gate.leave();
+            }
+            Mode::Queued { bytes, items, .. } if !items.is_empty() => {
+                let body = Body::new(self.source.clone(), self.tag.clone(), bytes, items);
+                hub().post(Batch::new(body));
+            }
+            _ => {}
+        }
+    }
+}

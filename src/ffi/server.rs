@@ -1,0 +1,119 @@
+//! Knows the functions of servers.
+//! Does not know what they do.
+
+use std::ffi::{c_char, c_void};
+
+use super::glue::{argument, bytes, command, kind, put_ref, text};
+use crate::api;
+
+/// Makes a server, which does not listen yet. Its ref, negative, is written to *server, 0 on failure; the
+/// reply is its whole configuration and "ref". Let it go with wsplug_server_clear.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn wsplug_server_create(
+    options: *const c_char,
+    server: *mut i32,
+    reply: *mut *mut c_char,
+) -> i32 {
+    // SAFETY: the header's promises about texts, outputs and replies.
+    unsafe {
+        put_ref(server, 0);
+        command(reply, || {
+            if server.is_null() {
+                return Err(argument("server is NULL; the ref could not be told"));
+            }
+            let (outcome, reference) = api::server_create(text("options", options)?);
+            put_ref(server, reference);
+            Ok(outcome)
+        })
+    }
+}
+
+/// Begins to listen, in the calling thread, so that the reply tells whether it worked and on which "port".
+/// Takes the options of wsplug_server_create too. WSPLUG_WRONG_STATE if it listens already.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn wsplug_server_start(
+    server: i32,
+    options: *const c_char,
+    reply: *mut *mut c_char,
+) -> i32 {
+    // SAFETY: the header's promises about texts and replies.
+    unsafe {
+        command(reply, || {
+            Ok(api::server_start(server, text("options", options)?))
+        })
+    }
+}
+
+/// Stops listening at once and closes every connection with "code" (1001) and "reason"; each gets its
+/// "close" event. Takes the options of wsplug_server_create for the next start too. Waits until the
+/// connections have ended, at most closeTimeoutMs and a second, unless "wait" is false or it is called inside a
+/// callback. A server that does not listen is no failure.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn wsplug_server_stop(
+    server: i32,
+    options: *const c_char,
+    reply: *mut *mut c_char,
+) -> i32 {
+    // SAFETY: the header's promises about texts and replies.
+    unsafe {
+        command(reply, || {
+            Ok(api::server_stop(server, text("options", options)?))
+        })
+    }
+}
+
+/// Sends a message to the connections in "clients", or to every open one without that option. Queued when
+/// it returns; the reply has one status per target. WSPLUG_OK also if single targets failed: see the reply.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn wsplug_server_send(
+    server: i32,
+    kind: i32,
+    data: *const c_void,
+    length: i32,
+    options: *const c_char,
+    reply: *mut *mut c_char,
+) -> i32 {
+    // SAFETY: the header's promises about texts, data and replies.
+    unsafe {
+        command(reply, || {
+            let (kind, data) = (self::kind(kind)?, bytes(data, length)?);
+            Ok(api::server_send(
+                server,
+                kind,
+                data,
+                text("options", options)?,
+            ))
+        })
+    }
+}
+
+/// Lets a server go, with its connections. "close" events that are owed come before it returns (on the
+/// calling thread in pump and inline mode, and inside callbacks), other waiting callbacks do not come any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn wsplug_server_clear(server: i32, reply: *mut *mut c_char) -> i32 {
+    // SAFETY: the header's promise about replies.
+    unsafe { command(reply, || Ok(api::server_clear(server))) }
+}
+
+/// Replies with the refs of the server's open connections, ascending.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn wsplug_server_clients(server: i32, reply: *mut *mut c_char) -> i32 {
+    // SAFETY: the header's promise about replies.
+    unsafe { command(reply, || Ok(api::server_clients(server))) }
+}
+
+/// Replies with events of the server and its connections that wait because there is no callback for them,
+/// and consumes them: at most "max" (100), after waiting "timeout" seconds (0) for the first.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn wsplug_server_messages(
+    server: i32,
+    options: *const c_char,
+    reply: *mut *mut c_char,
+) -> i32 {
+    // SAFETY: the header's promises about texts and replies.
+    unsafe {
+        command(reply, || {
+            Ok(api::server_messages(server, text("options", options)?))
+        })
+    }
+}

@@ -1,0 +1,145 @@
+//! Knows what is alive: the network threads, the tables of refs, and the order in which all of it ends.
+//! Does not know JSON or frames.
+
+mod network;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use once_cell::sync::Lazy;
+use parking_lot::Mutex;
+
+use crate::client::Client;
+use crate::connection::Connection;
+use crate::error::{Error, Result, Status};
+use crate::events::{self, hub};
+use crate::log;
+use crate::protocol::close;
+use crate::registry::Table;
+use crate::server::Server;
+use crate::transport::Threads;
+
+use network::Network;
+
+/// Our own clients and the connections that servers accepted share one sign of refs.
+#[derive(Clone)]
+pub enum Peer {
+    /// A client that the host created.
+    Own(Arc<Client>),
+    /// A connection that a server accepted.
+    Accepted(Arc<Connection>),
+}
+
+/// Every server.
+pub static SERVERS: Table<Arc<Server>, -1> = Table::new();
+/// Every connection, ours and accepted.
+pub static PEERS: Table<Peer, 1> = Table::new();
+
+enum State {
+    Down { threads: usize },
+    Up(Network),
+    GoingDown,
+}
+
+static STATE: Lazy<Mutex<State>> = Lazy::new(|| Mutex::new(State::Down { threads: 1 }));
+
+/// Sets how many network threads there will be. Only before anything is created.
+pub fn init(threads: usize) -> Result<()> {
+    let mut state = STATE.lock();
+    match &*state {
+        State::Down { .. } => {
+            *state = State::Down { threads };
+            Ok(())
+        }
+        _ => Err(Error::wrong_state(
+            "wsplug_init comes before the first server or client, or after wsplug_shutdown",
+        )),
+    }
+}
+
+/// The network threads, started if they are not there.
+pub fn threads() -> Result<Arc<Threads>> {
+    let mut state = STATE.lock();
+    match &*state {
+        State::Up(network) => Ok(network.threads()),
+        State::GoingDown => Err(Error::wrong_state("the library is shutting down")),
+        State::Down { threads } => {
+            let threads = *threads;
+            let network = Network::start(threads)?;
+            let handles = network.threads();
+            *state = State::Up(network);
+            log::info!("started with {threads} network threads");
+            Ok(handles)
+        }
+    }
+}
+
+/// Closes everything with 1001, delivers what is left for callbacks, and joins every thread. Afterwards the library is as
+/// new, but for what waits to be pulled.
+pub fn shutdown(timeout: Duration) -> Result<Status> {
+    if events::is_in_callback() {
+        return Err(Error::new(
+            Status::InCallback,
+            "shutdown waits for callbacks and cannot be called from one",
+        ));
+    }
+    let deadline = Instant::now() + timeout;
+    let network = {
+        let mut state = STATE.lock();
+        match std::mem::replace(&mut *state, State::GoingDown) {
+            State::Up(network) => Some(network),
+            State::GoingDown => {
+                return Err(Error::wrong_state("the library is shutting down already"));
+            }
+            down @ State::Down { .. } => {
+                *state = down;
+                None
+            }
+        }
+    };
+    let Some(network) = network else {
+        let is_complete = hub().end_caller(deadline);
+        hub().forget_handlers();
+        return Ok(status(is_complete));
+    };
+    let servers = SERVERS.all();
+    let peers = PEERS.all();
+    for server in &servers {
+        server.stop(close::GOING_AWAY, "the server is shutting down");
+    }
+    for peer in &peers {
+        if let Peer::Own(client) = peer {
+            client.stop(close::GOING_AWAY, "the client is shutting down");
+        }
+    }
+    for server in &servers {
+        server.await_end(deadline);
+    }
+    for peer in &peers {
+        if let Peer::Own(client) = peer {
+            client.await_end(deadline);
+        }
+    }
+    // What has not ended by now ends with its thread, which posts the "close" that is owed.
+    let is_joined = network.join(deadline);
+    for peer in PEERS.all() {
+        match peer {
+            Peer::Own(client) => PEERS.remove(client.client),
+            Peer::Accepted(connection) => PEERS.remove(connection.client),
+        };
+    }
+    for server in servers {
+        SERVERS.remove(server.server);
+    }
+    let is_delivered = hub().end_caller(deadline);
+    hub().forget_handlers();
+    *STATE.lock() = State::Down { threads: 1 };
+    Ok(status(is_joined && is_delivered))
+}
+
+fn status(is_complete: bool) -> Status {
+    match is_complete {
+        true => Status::Ok,
+        false => Status::Timeout,
+    }
+}

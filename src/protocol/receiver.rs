@@ -1,0 +1,617 @@
+//! Knows how frames become messages: fragments, interleaved control frames, limits, UTF-8 (RFC 6455 § 5.4, § 5.5, § 8.1).
+//! Does not know what becomes of a message: the `Sink` does.
+
+use super::frame::{Header, MAX_CONTROL, MAX_HEADER, Opcode};
+use super::{Kind, ProtocolError, Role, close, mask, utf8};
+
+/// What a peer may send us at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of a message, checked on what its frames declare.
+    pub message: u64,
+    /// Frames of a message.
+    pub fragments: u32,
+}
+
+/// Whether the sink takes more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Go on.
+    Continue,
+    /// Stop after this one; the caller keeps the bytes behind it.
+    Stop,
+}
+
+/// A message's bytes: in the caller's read buffer, or in a buffer of their own that the sink may take.
+pub enum Payload<'a> {
+    /// The message came whole in one read.
+    Borrowed(&'a [u8]),
+    /// The message was put together; `std::mem::take` moves it out.
+    Assembled(&'a mut Vec<u8>),
+}
+
+impl Payload<'_> {
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Payload::Borrowed(bytes) => bytes,
+            Payload::Assembled(bytes) => bytes,
+        }
+    }
+}
+
+/// Takes what a peer sent, in order. `wire` counts the payload bytes as they came.
+pub trait Sink {
+    /// A whole message.
+    fn message(&mut self, kind: Kind, payload: Payload<'_>, wire: u64) -> Flow;
+    /// A frame of a fragmented message, but for its last one.
+    fn fragment(&mut self, kind: Kind, payload: &[u8], index: u32, wire: u64) -> Flow;
+    /// A ping, which wants a pong with the same payload.
+    fn ping(&mut self, payload: &[u8]) -> Flow;
+    /// A pong.
+    fn pong(&mut self, payload: &[u8]) -> Flow;
+    /// The close frame. Nothing that follows it counts (§ 5.5.1).
+    fn close(&mut self, code: u16, reason: &str);
+}
+
+/// The receiving half of a connection.
+pub struct Receiver {
+    role: Role,
+    limits: Limits,
+    /// The beginning of a header whose rest has not come.
+    head: [u8; MAX_HEADER],
+    head_length: u8,
+    /// The frame whose payload has come only in part.
+    frame: Option<Frame>,
+    /// The message in progress, allocated where there is one.
+    message: Option<Box<Message>>,
+    is_closed: bool,
+}
+
+struct Frame {
+    header: Header,
+    received: u64,
+    control: Vec<u8>,
+}
+
+struct Message {
+    kind: Kind,
+    buffer: Buffer,
+    frame_start: usize,
+    frames: u32,
+    text: utf8::Stream,
+}
+
+/// Bytes that are filled from the front. What is behind `filled` is zeroed once and read into directly.
+#[derive(Default)]
+struct Buffer {
+    bytes: Vec<u8>,
+    filled: usize,
+}
+
+impl Buffer {
+    fn append(&mut self, piece: &[u8]) {
+        self.bytes.truncate(self.filled);
+        self.bytes.extend_from_slice(piece);
+        self.filled = self.bytes.len();
+    }
+
+    /// Room for the next bytes of `wanted`: at least 64 KiB of them, at most as many as are here already, so that memory
+    /// grows with what arrives, not with what was declared.
+    fn space(&mut self, wanted: u64) -> &mut [u8] {
+        let room = usize::try_from(wanted)
+            .unwrap_or(usize::MAX)
+            .min(self.filled.clamp(64 * 1024, 4 * 1024 * 1024));
+        if self.bytes.len() < self.filled + room {
+            self.bytes
+                .reserve_exact(self.filled + room - self.bytes.len());
+            self.bytes.resize(self.filled + room, 0);
+        }
+        &mut self.bytes[self.filled..self.filled + room]
+    }
+}
+
+impl Receiver {
+    /// A receiver at the end of the handshake.
+    pub fn new(role: Role, limits: Limits) -> Receiver {
+        Receiver {
+            role,
+            limits,
+            head: [0; MAX_HEADER],
+            head_length: 0,
+            frame: None,
+            message: None,
+            is_closed: false,
+        }
+    }
+
+    /// Takes the next bytes of the stream, unmasking them in place, and returns how many: all of them, unless the sink
+    /// stopped or the close frame has come.
+    pub fn feed(&mut self, bytes: &mut [u8], sink: &mut impl Sink) -> Result<usize, ProtocolError> {
+        let mut at = 0;
+        while at < bytes.len() && !self.is_closed {
+            if let Some(frame) = &mut self.frame {
+                let missing = frame.header.length - frame.received;
+                let taken = usize::try_from(missing)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len() - at);
+                let piece = &mut bytes[at..at + taken];
+                at += taken;
+                if self.take_piece(piece, sink)? == Flow::Stop {
+                    return Ok(at);
+                }
+                continue;
+            }
+            let Some(header) = self.next_header(bytes, &mut at)? else {
+                break;
+            };
+            self.check(&header)?;
+            let whole = usize::try_from(header.length)
+                .ok()
+                .filter(|length| *length <= bytes.len() - at);
+            let Some(length) = whole else {
+                self.frame = Some(Frame {
+                    header,
+                    received: 0,
+                    control: Vec::new(),
+                });
+                continue;
+            };
+            let payload = &mut bytes[at..at + length];
+            at += length;
+            if let Some(key) = header.mask {
+                mask::apply(key, 0, payload);
+            }
+            if self.take_frame(&header, payload, sink)? == Flow::Stop {
+                return Ok(at);
+            }
+        }
+        Ok(if self.is_closed { bytes.len() } else { at })
+    }
+
+    /// Where the rest of a large frame can be read to directly, without another copy.
+    pub fn space(&mut self) -> Option<&mut [u8]> {
+        const WORTHWHILE: u64 = 16 * 1024;
+        let frame = self.frame.as_ref()?;
+        let missing = frame.header.length - frame.received;
+        if missing < WORTHWHILE || frame.received == 0 {
+            return None;
+        }
+        Some(self.message.as_mut()?.buffer.space(missing))
+    }
+
+    /// Takes `length` bytes that were read into [`Receiver::space`].
+    pub fn filled(&mut self, length: usize, sink: &mut impl Sink) -> Result<Flow, ProtocolError> {
+        let (Some(frame), Some(message)) = (&mut self.frame, &mut self.message) else {
+            return Ok(Flow::Continue);
+        };
+        let start = message.buffer.filled;
+        let piece = &mut message.buffer.bytes[start..start + length];
+        if let Some(key) = frame.header.mask {
+            mask::apply(key, (frame.received & 3) as usize, piece);
+        }
+        if message.kind == Kind::Text {
+            message
+                .text
+                .feed(piece)
+                .map_err(|_| ProtocolError::InvalidUtf8)?;
+        }
+        message.buffer.filled += length;
+        frame.received += length as u64;
+        self.end_frame_if_complete(sink)
+    }
+
+    /// Whether the peer's close frame has come.
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    fn next_header(
+        &mut self,
+        bytes: &[u8],
+        at: &mut usize,
+    ) -> Result<Option<Header>, ProtocolError> {
+        if self.head_length == 0 {
+            if let Some((header, length)) = Header::parse(&bytes[*at..], self.role)? {
+                *at += length;
+                return Ok(Some(header));
+            }
+        }
+        while *at < bytes.len() {
+            self.head[usize::from(self.head_length)] = bytes[*at];
+            self.head_length += 1;
+            *at += 1;
+            let head = &self.head[..usize::from(self.head_length)];
+            if let Some((header, _)) = Header::parse(head, self.role)? {
+                self.head_length = 0;
+                return Ok(Some(header));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What a header must be in the message so far (§ 5.4), and the limits, before a byte of payload is kept.
+    fn check(&mut self, header: &Header) -> Result<(), ProtocolError> {
+        let (received, frames) = match (header.opcode, &self.message) {
+            (Opcode::Close | Opcode::Ping | Opcode::Pong, _) => return Ok(()),
+            (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
+            (Opcode::Text | Opcode::Binary, Some(_)) => {
+                return Err(ProtocolError::ExpectedContinuation);
+            }
+            (Opcode::Continuation, Some(message)) => (message.buffer.filled as u64, message.frames),
+            (Opcode::Text | Opcode::Binary, None) => (0, 0),
+        };
+        let declared = received.saturating_add(header.length);
+        if declared > self.limits.message {
+            return Err(ProtocolError::MessageTooBig {
+                declared,
+                limit: self.limits.message,
+            });
+        }
+        if frames >= self.limits.fragments {
+            return Err(ProtocolError::TooManyFragments(self.limits.fragments));
+        }
+        Ok(())
+    }
+
+    fn take_frame(
+        &mut self,
+        header: &Header,
+        payload: &[u8],
+        sink: &mut impl Sink,
+    ) -> Result<Flow, ProtocolError> {
+        if header.opcode as u8 & 0x08 != 0 {
+            return self.take_control(header.opcode, payload, sink);
+        }
+        if header.is_final && self.message.is_none() {
+            let kind = data_kind(header.opcode);
+            if kind == Kind::Text {
+                utf8::check(payload).map_err(|_| ProtocolError::InvalidUtf8)?;
+            }
+            return Ok(sink.message(kind, Payload::Borrowed(payload), header.length));
+        }
+        self.begin_data_frame(header.opcode);
+        self.append(payload)?;
+        self.end_data_frame(header, sink)
+    }
+
+    fn take_piece(
+        &mut self,
+        piece: &mut [u8],
+        sink: &mut impl Sink,
+    ) -> Result<Flow, ProtocolError> {
+        let Some(frame) = &mut self.frame else {
+            return Ok(Flow::Continue);
+        };
+        if let Some(key) = frame.header.mask {
+            mask::apply(key, (frame.received & 3) as usize, piece);
+        }
+        let is_first = frame.received == 0;
+        frame.received += piece.len() as u64;
+        let opcode = frame.header.opcode;
+        if opcode as u8 & 0x08 != 0 {
+            debug_assert!(frame.control.len() + piece.len() <= MAX_CONTROL);
+            frame.control.extend_from_slice(piece);
+        } else {
+            if is_first {
+                self.begin_data_frame(opcode);
+            }
+            self.append(piece)?;
+        }
+        self.end_frame_if_complete(sink)
+    }
+
+    fn begin_data_frame(&mut self, opcode: Opcode) {
+        let message = self.message.get_or_insert_with(|| {
+            Box::new(Message {
+                kind: data_kind(opcode),
+                buffer: Buffer::default(),
+                frame_start: 0,
+                frames: 0,
+                text: utf8::Stream::default(),
+            })
+        });
+        message.frame_start = message.buffer.filled;
+        message.frames += 1;
+    }
+
+    fn append(&mut self, piece: &[u8]) -> Result<(), ProtocolError> {
+        let message = self.message.as_mut().expect("a data frame has begun");
+        if message.kind == Kind::Text {
+            message
+                .text
+                .feed(piece)
+                .map_err(|_| ProtocolError::InvalidUtf8)?;
+        }
+        message.buffer.append(piece);
+        Ok(())
+    }
+
+    fn end_frame_if_complete(&mut self, sink: &mut impl Sink) -> Result<Flow, ProtocolError> {
+        let is_complete = |frame: &mut Frame| frame.received == frame.header.length;
+        let Some(frame) = self.frame.take_if(is_complete) else {
+            return Ok(Flow::Continue);
+        };
+        match frame.header.opcode as u8 & 0x08 {
+            0 => self.end_data_frame(&frame.header, sink),
+            _ => self.take_control(frame.header.opcode, &frame.control, sink),
+        }
+    }
+
+    fn end_data_frame(
+        &mut self,
+        header: &Header,
+        sink: &mut impl Sink,
+    ) -> Result<Flow, ProtocolError> {
+        if !header.is_final {
+            let message = self.message.as_ref().expect("a data frame has begun");
+            let payload = &message.buffer.bytes[message.frame_start..message.buffer.filled];
+            return Ok(sink.fragment(message.kind, payload, message.frames - 1, header.length));
+        }
+        let mut message = self.message.take().expect("a data frame has begun");
+        if message.kind == Kind::Text {
+            message
+                .text
+                .finish()
+                .map_err(|_| ProtocolError::InvalidUtf8)?;
+        }
+        let wire = message.buffer.filled as u64;
+        message.buffer.bytes.truncate(message.buffer.filled);
+        let payload = Payload::Assembled(&mut message.buffer.bytes);
+        Ok(sink.message(message.kind, payload, wire))
+    }
+
+    fn take_control(
+        &mut self,
+        opcode: Opcode,
+        payload: &[u8],
+        sink: &mut impl Sink,
+    ) -> Result<Flow, ProtocolError> {
+        match opcode {
+            Opcode::Ping => Ok(sink.ping(payload)),
+            Opcode::Pong => Ok(sink.pong(payload)),
+            _ => {
+                let (code, reason) = close::decode(payload)?;
+                self.is_closed = true;
+                sink.close(code, reason);
+                Ok(Flow::Stop)
+            }
+        }
+    }
+}
+
+fn data_kind(opcode: Opcode) -> Kind {
+    match opcode {
+        Opcode::Text => Kind::Text,
+        _ => Kind::Binary,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::frame;
+    use super::*;
+
+    #[derive(Default, Debug, PartialEq, Clone)]
+    struct Record(Vec<String>);
+
+    impl Sink for Record {
+        fn message(&mut self, kind: Kind, payload: Payload<'_>, wire: u64) -> Flow {
+            let text = String::from_utf8_lossy(payload.bytes()).into_owned();
+            self.0.push(format!("{kind:?} {text} {wire}"));
+            Flow::Continue
+        }
+
+        fn fragment(&mut self, kind: Kind, payload: &[u8], index: u32, wire: u64) -> Flow {
+            let text = String::from_utf8_lossy(payload);
+            self.0
+                .push(format!("fragment {index} {kind:?} {text} {wire}"));
+            Flow::Continue
+        }
+
+        fn ping(&mut self, payload: &[u8]) -> Flow {
+            let text = String::from_utf8_lossy(payload);
+            self.0.push(format!("ping {text}"));
+            Flow::Continue
+        }
+
+        fn pong(&mut self, payload: &[u8]) -> Flow {
+            let text = String::from_utf8_lossy(payload);
+            self.0.push(format!("pong {text}"));
+            Flow::Continue
+        }
+
+        fn close(&mut self, code: u16, reason: &str) {
+            self.0.push(format!("close {code} {reason}"));
+        }
+    }
+
+    const LIMITS: Limits = Limits {
+        message: 1000,
+        fragments: 4,
+    };
+
+    fn feed(role: Role, stream: &[u8], size: usize) -> (Record, Option<ProtocolError>) {
+        let mut receiver = Receiver::new(role, LIMITS);
+        let mut record = Record::default();
+        for piece in stream.chunks(size) {
+            let mut piece = piece.to_vec();
+            if let Err(error) = receiver.feed(&mut piece, &mut record) {
+                return (record, Some(error));
+            }
+        }
+        (record, None)
+    }
+
+    /// A frame as a raw peer may write it.
+    fn raw(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![first, payload.len() as u8];
+        bytes.extend_from_slice(payload);
+        bytes
+    }
+
+    #[test]
+    fn any_split_of_a_stream_gives_the_same_messages() {
+        let mut stream = Vec::new();
+        frame::encode(Role::Client, Opcode::Text, "grüß".as_bytes(), &mut stream);
+        frame::encode(Role::Client, Opcode::Binary, &[b'x'; 300], &mut stream);
+        frame::encode(Role::Client, Opcode::Ping, b"are you there", &mut stream);
+        let before = stream.len();
+        for (first, payload) in [
+            (0x01, &b"ab"[..]),
+            (0x89, b"in between"),
+            (0x00, b""),
+            (0x80, b"cd"),
+        ] {
+            let mut one = Vec::new();
+            frame::encode(Role::Client, Opcode::Text, payload, &mut one);
+            one[0] = first;
+            stream.extend(one);
+        }
+        frame::encode(
+            Role::Client,
+            Opcode::Close,
+            &close::encode(1000, "bye"),
+            &mut stream,
+        );
+        assert!(before < stream.len());
+        let (whole, error) = feed(Role::Server, &stream, stream.len());
+        assert_eq!(error, None);
+        assert_eq!(
+            whole.0[2..],
+            [
+                "ping are you there",
+                "fragment 0 Text ab 2",
+                "ping in between",
+                "fragment 1 Text  0",
+                "Text abcd 4",
+                "close 1000 bye",
+            ]
+        );
+        for size in 1..stream.len() {
+            assert_eq!(
+                feed(Role::Server, &stream, size),
+                (whole.clone(), None),
+                "pieces of {size}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_large_frame_is_read_directly_into_its_message() {
+        let payload: Vec<u8> = (0..200_000_u32).map(|n| (n % 251) as u8).collect();
+        let mut stream = Vec::new();
+        frame::encode(Role::Client, Opcode::Binary, &payload, &mut stream);
+        let limits = Limits {
+            message: 1 << 20,
+            fragments: 4,
+        };
+        let mut receiver = Receiver::new(Role::Server, limits);
+        struct Keep(Vec<u8>);
+        impl Sink for Keep {
+            fn message(&mut self, _: Kind, payload: Payload<'_>, _: u64) -> Flow {
+                self.0 = payload.bytes().to_vec();
+                Flow::Continue
+            }
+            fn fragment(&mut self, _: Kind, _: &[u8], _: u32, _: u64) -> Flow {
+                Flow::Continue
+            }
+            fn ping(&mut self, _: &[u8]) -> Flow {
+                Flow::Continue
+            }
+            fn pong(&mut self, _: &[u8]) -> Flow {
+                Flow::Continue
+            }
+            fn close(&mut self, _: u16, _: &str) {}
+        }
+        let mut keep = Keep(Vec::new());
+        let (first, mut rest) = stream.split_at(1000);
+        receiver.feed(&mut first.to_vec(), &mut keep).unwrap();
+        while let Some(space) = receiver.space() {
+            let length = space.len().min(rest.len());
+            space[..length].copy_from_slice(&rest[..length]);
+            receiver.filled(length, &mut keep).unwrap();
+            rest = &rest[length..];
+        }
+        receiver.feed(&mut rest.to_vec(), &mut keep).unwrap();
+        assert!(keep.0 == payload);
+    }
+
+    #[test]
+    fn errors_come_at_the_frame_that_makes_them() {
+        let table = [
+            (raw(0x80, b"x"), ProtocolError::UnexpectedContinuation),
+            (
+                [raw(0x01, b"x"), raw(0x81, b"y")].concat(),
+                ProtocolError::ExpectedContinuation,
+            ),
+            (raw(0x81, b"\xff"), ProtocolError::InvalidUtf8),
+            (
+                [raw(0x01, b"\xce"), raw(0x80, b"")].concat(),
+                ProtocolError::InvalidUtf8,
+            ),
+            (raw(0x88, b"\x03"), ProtocolError::ShortClose),
+            (
+                vec![0x82, 126, 3, 233],
+                ProtocolError::MessageTooBig {
+                    declared: 1001,
+                    limit: 1000,
+                },
+            ),
+            (
+                [raw(0x02, &[0; 100]), vec![0x80, 126, 3, 133]].concat(),
+                ProtocolError::MessageTooBig {
+                    declared: 1001,
+                    limit: 1000,
+                },
+            ),
+            (
+                vec![0x82, 127, 0x7f, 255, 255, 255, 255, 255, 255, 255],
+                ProtocolError::MessageTooBig {
+                    declared: i64::MAX as u64,
+                    limit: 1000,
+                },
+            ),
+            (
+                [
+                    raw(0x02, b""),
+                    raw(0, b""),
+                    raw(0, b""),
+                    raw(0, b""),
+                    raw(0x80, b""),
+                ]
+                .concat(),
+                ProtocolError::TooManyFragments(4),
+            ),
+        ];
+        for (stream, error) in table {
+            assert_eq!(
+                feed(Role::Client, &stream, stream.len()).1,
+                Some(error.clone()),
+                "{stream:x?}"
+            );
+            assert_eq!(
+                feed(Role::Client, &stream, 1).1,
+                Some(error),
+                "{stream:x?} byte by byte"
+            );
+        }
+    }
+
+    #[test]
+    fn text_fails_inside_a_frame_at_the_first_bad_byte() {
+        let mut stream = raw(0x81, b"abc\xff and much more that never comes");
+        stream.truncate(6);
+        assert_eq!(
+            feed(Role::Client, &stream, 6).1,
+            Some(ProtocolError::InvalidUtf8)
+        );
+    }
+
+    #[test]
+    fn what_follows_a_close_frame_is_ignored() {
+        let stream = [raw(0x88, b"\x03\xe8"), raw(0x81, b"late")].concat();
+        let (record, error) = feed(Role::Client, &stream, stream.len());
+        assert_eq!((record.0, error), (vec!["close 1000 ".to_owned()], None));
+    }
+}

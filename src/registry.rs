@@ -1,0 +1,100 @@
+//! Knows which ref stands for which object.
+//! Does not know what the objects are.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use parking_lot::RwLock;
+
+use crate::refs::Counter;
+
+/// Refs come from a counter, so that nobody can choose colliding ones: one multiplication spreads them.
+#[derive(Default)]
+pub struct RefHasher(u64);
+
+impl Hasher for RefHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 << 8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_i32(&mut self, number: i32) {
+        self.0 = u64::from(number as u32).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}
+
+/// A map from refs.
+pub type RefMap<T> = HashMap<i32, T, BuildHasherDefault<RefHasher>>;
+
+/// The live objects of one kind. `SIGN` is -1 for servers and 1 for connections.
+pub struct Table<T, const SIGN: i32> {
+    objects: RwLock<RefMap<T>>,
+    counter: Counter,
+}
+
+impl<T: Clone, const SIGN: i32> Table<T, SIGN> {
+    /// An empty table.
+    pub const fn new() -> Self {
+        Table {
+            objects: RwLock::new(HashMap::with_hasher(BuildHasherDefault::new())),
+            counter: Counter::new(),
+        }
+    }
+
+    /// Reserves a ref, makes the object with it, and lists it.
+    pub fn insert(&self, make: impl FnOnce(i32) -> T) -> T {
+        let mut objects = self.objects.write();
+        let reference = SIGN
+            * self
+                .counter
+                .next(|number| objects.contains_key(&(SIGN * number)));
+        let object = make(reference);
+        objects.insert(reference, object.clone());
+        object
+    }
+
+    /// The object behind a ref.
+    pub fn find(&self, reference: i32) -> Option<T> {
+        self.objects.read().get(&reference).cloned()
+    }
+
+    /// Lets a ref go.
+    pub fn remove(&self, reference: i32) -> Option<T> {
+        let mut objects = self.objects.write();
+        let removed = objects.remove(&reference);
+        if objects.capacity() > 1024 && objects.len() < objects.capacity() / 8 {
+            objects.shrink_to(256);
+        }
+        removed
+    }
+
+    /// Everything that is live now, in ascending order of age.
+    pub fn all(&self) -> Vec<T> {
+        let objects = self.objects.read();
+        let mut refs: Vec<i32> = objects.keys().copied().collect();
+        refs.sort_unstable_by_key(|reference| reference.unsigned_abs());
+        refs.iter()
+            .map(|reference| objects[reference].clone())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ref_that_was_let_go_is_never_another_object() {
+        let table: Table<i32, -1> = Table::new();
+        assert_eq!(table.insert(|reference| reference), -1);
+        table.remove(-1);
+        assert_eq!(table.insert(|reference| reference), -2);
+        assert_eq!(table.find(-1), None);
+        assert_eq!(table.all(), [-2]);
+    }
+}

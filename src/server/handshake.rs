@@ -1,0 +1,205 @@
+//! Knows how an accepted socket becomes a connection, or is answered and closed.
+//! Does not know how requests are parsed: that is `protocol`'s.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use super::{Server, Session, SocketGuard, files};
+use crate::connection::{Connection, Task};
+use crate::events::{Event, OpenInfo, Source};
+use crate::log;
+use crate::platform;
+use crate::protocol::head::{HeadScanner, Refusal, Request};
+use crate::protocol::upgrade::{self, Upgrade};
+use crate::transport::Stream;
+
+/// Counts a handshake as long as it lasts.
+pub struct Pending(Arc<Session>);
+
+impl Pending {
+    pub fn begin(session: &Arc<Session>) -> Pending {
+        session.pending.fetch_add(1, SeqCst);
+        Pending(session.clone())
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.0.pending.fetch_sub(1, SeqCst);
+    }
+}
+
+/// Runs a handshake to its end: a connection of `server`, or an answer that says why not.
+pub async fn run(
+    server: Arc<Server>,
+    session: Arc<Session>,
+    stream: Stream,
+    socket: SocketGuard,
+    pending: Pending,
+) {
+    let stopped = session.stopped.notified();
+    tokio::pin!(stopped);
+    // Listed before the look, so that no stop is missed.
+    stopped.as_mut().enable();
+    if session.is_stopped.load(SeqCst) {
+        return;
+    }
+    let timeout = session.plan.handshake_timeout;
+    tokio::select! {
+        biased;
+        () = stopped => {}
+        done = tokio::time::timeout(timeout, shake(&server, &session, stream, socket)) => {
+            if done.is_err() {
+                log::info!("server {}: a handshake took longer than {} ms", server.server, timeout.as_millis());
+            }
+        }
+    }
+    drop(pending);
+}
+
+async fn shake(server: &Arc<Server>, session: &Arc<Session>, stream: Stream, socket: SocketGuard) {
+    let mut bytes = Vec::new();
+    let answer = match read_request(&stream, session, &mut bytes).await {
+        Ok(None) => return,
+        Ok(Some((request, consumed))) => match decide(session, &request) {
+            Ok(Decision::Upgrade(upgrade)) => {
+                bytes.drain(..consumed);
+                return open(server, session, stream, socket, request, upgrade, bytes).await;
+            }
+            Ok(Decision::File(path)) => files::answer(path, request.method == "HEAD").await,
+            Err(refusal) => {
+                log::info!(
+                    "server {}: {} {} was answered {refusal}",
+                    server.server,
+                    stream.peer(),
+                    crate::protocol::head::shown(request.path()),
+                );
+                refusal.encode(request.method == "HEAD")
+            }
+        },
+        Err(refusal) => {
+            log::info!(
+                "server {}: {} was answered {refusal}",
+                server.server,
+                stream.peer()
+            );
+            refusal.encode(false)
+        }
+    };
+    // Fails if the client has left: nobody to tell.
+    if stream.write_all(&answer).await.is_ok() {
+        stream.shutdown_write();
+        stream.discard_until_end().await;
+    }
+}
+
+/// The request, and its length in `bytes`. None: the client left before it was complete.
+async fn read_request(
+    stream: &Stream,
+    session: &Session,
+    bytes: &mut Vec<u8>,
+) -> Result<Option<(Request, usize)>, Refusal> {
+    let mut scanner = HeadScanner::default();
+    loop {
+        let start = bytes.len();
+        bytes.resize(start + 2048, 0);
+        let length = stream.read(&mut bytes[start..]).await.unwrap_or(0);
+        bytes.truncate(start + length);
+        if length == 0 {
+            return Ok(None);
+        }
+        if let Some(found) = scanner.request(bytes, &session.plan.head)? {
+            return Ok(Some(found));
+        }
+    }
+}
+
+enum Decision<'a> {
+    Upgrade(Upgrade),
+    File(&'a std::path::Path),
+}
+
+fn decide<'a>(session: &'a Session, request: &Request) -> Result<Decision<'a>, Refusal> {
+    let plan = &session.plan;
+    let path = request.path();
+    if !upgrade::wants_websocket(request) && matches!(request.method.as_str(), "GET" | "HEAD") {
+        let file = plan.files.iter().find(|(name, _)| name == path);
+        if let Some((_, file)) = file {
+            return Ok(Decision::File(file));
+        }
+        if !plan.files.is_empty() {
+            return Err(Refusal::new(404, "nothing is here"));
+        }
+    }
+    let upgrade = upgrade::check_request(request)?;
+    if !plan.paths.is_empty() && !plan.paths.iter().any(|known| known == path) {
+        return Err(Refusal::new(404, "no WebSocket server is at this path"));
+    }
+    let origin = upgrade.origin.as_deref();
+    if !upgrade::origin_is_allowed(origin, request.host(), false, &plan.origins) {
+        let origin = crate::protocol::head::shown(origin.unwrap_or_default());
+        return Err(Refusal::new(
+            403,
+            format!("the origin {origin} is not allowed"),
+        ));
+    }
+    upgrade::check_auth(&request.headers, &plan.auth)?;
+    if session.live.load(SeqCst) > plan.max_connections.min(platform::connection_limit()) {
+        return Err(
+            Refusal::new(503, "the server has all the connections that it takes")
+                .with("Retry-After", "10"),
+        );
+    }
+    Ok(Decision::Upgrade(upgrade))
+}
+
+async fn open(
+    server: &Arc<Server>,
+    session: &Arc<Session>,
+    stream: Stream,
+    socket: SocketGuard,
+    request: Request,
+    upgrade: Upgrade,
+    rest: Vec<u8>,
+) {
+    let protocol = upgrade::choose_protocol(&upgrade.protocols, &session.plan.protocols);
+    let answer = upgrade::encode_accept(&upgrade.key, protocol, None, &[]);
+    if stream.write_all(&answer).await.is_err() {
+        return;
+    }
+    let info = OpenInfo {
+        protocol: protocol.unwrap_or_default().to_owned(),
+        extensions: String::new(),
+        remote_ip: stream.peer().ip().to_string(),
+        remote_port: stream.peer().port(),
+        uri: request.target,
+        headers: request.headers.0,
+    };
+    let mut stream = Some(stream);
+    let connection = {
+        let mut clients = server.clients.lock();
+        // Under the lock that `stop` needs to list the clients: it either sees this one or is seen here.
+        if session.is_stopped.load(SeqCst) {
+            return;
+        }
+        let connection = server.registrar.insert(&mut |client| {
+            Connection::new(
+                client,
+                Source::new(server.source.channel().clone(), client),
+                session.plan.settings.clone(),
+                stream.take().expect("one ref is one connection"),
+                server.clone(),
+            )
+        });
+        clients.insert(connection.client, connection.clone());
+        connection
+    };
+    let source = connection.source.clone();
+    let task = Task::new(connection, rest);
+    source.post(Event::Open(&info));
+    // A task of its own, so that what the handshake needed is given back.
+    tokio::spawn(async move {
+        task.await;
+        drop(socket);
+    });
+}

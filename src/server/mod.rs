@@ -1,0 +1,220 @@
+//! Knows a server: listening, admitting, the connections it has, and how it stops.
+//! Does not know JSON or who hosts us.
+
+mod accept;
+mod files;
+mod handshake;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use crate::connection::{Connection, Owner, Settings};
+use crate::error::{Error, Result};
+use crate::events::Source;
+use crate::protocol::head;
+use crate::protocol::upgrade::{Auth, Origins};
+use crate::transport::{self, Listener, Threads, spawn_on};
+
+/// What one start needs to know.
+#[derive(Clone)]
+pub struct Plan {
+    /// A name or an address.
+    pub host: String,
+    /// 0 takes a free one.
+    pub port: u16,
+    /// Connections that the system keeps until we accept them.
+    pub backlog: i32,
+    /// Connections beyond are answered with 503.
+    pub max_connections: usize,
+    /// Connections whose handshake is not done; beyond, they are closed unanswered.
+    pub max_pending: usize,
+    /// From the accept to our answer.
+    pub handshake_timeout: Duration,
+    /// What a request may be at most.
+    pub head: head::Limits,
+    /// Paths that take WebSocket connections; empty: all.
+    pub paths: Vec<String>,
+    /// Who may connect from a browser.
+    pub origins: Origins,
+    /// Sub-protocols that we know; empty: none is ever chosen.
+    pub protocols: Vec<String>,
+    /// Who may connect at all.
+    pub auth: Auth,
+    /// Paths that answer plain GETs with a file.
+    pub files: Vec<(String, PathBuf)>,
+    /// How connections behave.
+    pub settings: Arc<Settings>,
+}
+
+/// Where accepted connections get their refs.
+pub trait Registrar: Send + Sync {
+    /// Lists the connection that `make` builds around a new ref.
+    fn insert(&self, make: &mut dyn FnMut(i32) -> Arc<Connection>) -> Arc<Connection>;
+    /// The ref is free again.
+    fn remove(&self, client: i32);
+}
+
+/// A server.
+pub struct Server {
+    /// The ref.
+    pub server: i32,
+    /// Where its own events come from.
+    pub source: Arc<Source>,
+    registrar: &'static dyn Registrar,
+    session: Mutex<Option<Arc<Session>>>,
+    clients: Mutex<BTreeMap<i32, Arc<Connection>>>,
+    /// Sockets of all sessions that have not ended.
+    sockets: Mutex<usize>,
+    ended: Condvar,
+}
+
+/// From a start to a stop.
+struct Session {
+    plan: Plan,
+    threads: Arc<Threads>,
+    listener: Listener,
+    accepting: Mutex<Option<AbortHandle>>,
+    is_stopped: AtomicBool,
+    stopped: Notify,
+    /// Sockets, whatever state they are in.
+    live: AtomicUsize,
+    /// Those whose handshake is not done.
+    pending: AtomicUsize,
+}
+
+impl Server {
+    /// A server that has not been started.
+    pub fn new(server: i32, source: Arc<Source>, registrar: &'static dyn Registrar) -> Arc<Server> {
+        Arc::new(Server {
+            server,
+            source,
+            registrar,
+            session: Mutex::new(None),
+            clients: Mutex::new(BTreeMap::new()),
+            sockets: Mutex::new(0),
+            ended: Condvar::new(),
+        })
+    }
+
+    /// Listens, in the caller's thread, and returns the port.
+    pub fn start(self: &Arc<Self>, plan: Plan, threads: Arc<Threads>) -> Result<u16> {
+        let mut current = self.session.lock();
+        if current.is_some() {
+            return Err(Error::wrong_state(format!(
+                "server {} is started already",
+                self.server
+            )));
+        }
+        let bound = transport::bind(&plan.host, plan.port, plan.backlog).map_err(Error::network)?;
+        let port = bound.port;
+        let handle = threads.next().clone();
+        let listener = {
+            let _on_its_thread = handle.enter();
+            bound
+                .attach()
+                .map_err(|error| Error::network(format!("cannot listen: {error}")))?
+        };
+        let session = Arc::new(Session {
+            plan,
+            threads,
+            listener,
+            accepting: Mutex::new(None),
+            is_stopped: AtomicBool::new(false),
+            stopped: Notify::new(),
+            live: AtomicUsize::new(0),
+            pending: AtomicUsize::new(0),
+        });
+        let accepting = spawn_on(
+            &handle,
+            accept::run(self.clone(), session.clone(), handle.clone()),
+        );
+        *session.accepting.lock() = Some(accepting);
+        *current = Some(session);
+        Ok(port)
+    }
+
+    /// Whether it listens.
+    pub fn is_started(&self) -> bool {
+        self.session.lock().is_some()
+    }
+
+    /// Stops listening at once and begins to close every connection; those that are there.
+    pub fn stop(&self, code: u16, reason: &str) -> Vec<Arc<Connection>> {
+        let Some(session) = self.session.lock().take() else {
+            return self.connections();
+        };
+        session.is_stopped.store(true, SeqCst);
+        if let Some(accepting) = session.accepting.lock().take() {
+            accepting.abort();
+        }
+        // Handshakes under way end now; what is admitted is in the list of clients.
+        session.stopped.notify_waiters();
+        session.listener.close();
+        let connections = self.connections();
+        for connection in &connections {
+            connection.close(code, reason);
+        }
+        connections
+    }
+
+    /// Waits until every socket is closed; false at the deadline.
+    pub fn await_end(&self, deadline: std::time::Instant) -> bool {
+        let mut sockets = self.sockets.lock();
+        while *sockets > 0 {
+            if self.ended.wait_until(&mut sockets, deadline).timed_out() {
+                return *sockets == 0;
+            }
+        }
+        true
+    }
+
+    /// The connections that the host has not been told the end of, in the order of their refs.
+    pub fn connections(&self) -> Vec<Arc<Connection>> {
+        self.clients.lock().values().cloned().collect()
+    }
+
+    /// One of its connections.
+    pub fn connection(&self, client: i32) -> Option<Arc<Connection>> {
+        self.clients.lock().get(&client).cloned()
+    }
+
+    fn count_socket(self: &Arc<Self>, session: &Arc<Session>) -> SocketGuard {
+        *self.sockets.lock() += 1;
+        session.live.fetch_add(1, SeqCst);
+        SocketGuard {
+            server: self.clone(),
+            session: session.clone(),
+        }
+    }
+}
+
+impl Owner for Server {
+    fn closed(&self, client: i32) {
+        self.clients.lock().remove(&client);
+        self.registrar.remove(client);
+    }
+}
+
+/// Counts a socket as long as it is there.
+struct SocketGuard {
+    server: Arc<Server>,
+    session: Arc<Session>,
+}
+
+impl Drop for SocketGuard {
+    fn drop(&mut self) {
+        self.session.live.fetch_sub(1, SeqCst);
+        let mut sockets = self.server.sockets.lock();
+        *sockets -= 1;
+        if *sockets == 0 {
+            self.server.ended.notify_all();
+        }
+    }
+}

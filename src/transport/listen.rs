@@ -1,0 +1,120 @@
+//! Knows how to listen on a host's addresses.
+//! Does not know what is done with accepted sockets.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener, ToSocketAddrs};
+use std::task::{Context, Poll};
+
+use parking_lot::Mutex;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+
+use super::Stream;
+
+/// Sockets that listen on one port, not yet on a network thread.
+pub struct Bound {
+    listeners: Vec<StdListener>,
+    /// The port, also where 0 was asked for.
+    pub port: u16,
+}
+
+/// Listens on every address of `host` at `port`; 0 takes a free one. Errors name the address and the system's reason.
+pub fn bind(host: &str, port: u16, backlog: i32) -> Result<Bound, String> {
+    let addresses: Vec<SocketAddr> = (host, port)
+        .to_socket_addrs()
+        .map_err(|error| format!("cannot resolve host \"{host}\": {error}"))?
+        .collect();
+    let mut bound = Bound {
+        listeners: Vec::new(),
+        port,
+    };
+    let mut missing = None;
+    for mut address in addresses {
+        // With port 0, the second address takes the port that the first was given.
+        address.set_port(bound.port);
+        match listen(address, backlog) {
+            Ok((listener, real)) => {
+                bound.port = real;
+                bound.listeners.push(listener);
+            }
+            // A name such as localhost may have an address that this machine does not.
+            Err(error) if is_missing_address(&error) => missing = Some((address, error)),
+            Err(error) => return Err(format!("cannot listen on {address}: {error}")),
+        }
+    }
+    match (bound.listeners.is_empty(), missing) {
+        (false, _) => Ok(bound),
+        (true, Some((address, error))) => Err(format!("cannot listen on {address}: {error}")),
+        (true, None) => Err(format!("host \"{host}\" has no address")),
+    }
+}
+
+fn is_missing_address(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported
+    ) || error.raw_os_error() == Some(libc_eafnosupport())
+}
+
+#[cfg(unix)]
+fn libc_eafnosupport() -> i32 {
+    libc::EAFNOSUPPORT
+}
+
+#[cfg(windows)]
+fn libc_eafnosupport() -> i32 {
+    10047
+}
+
+fn listen(address: SocketAddr, backlog: i32) -> io::Result<(StdListener, u16)> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    // On Windows the same option would let two processes share the port.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // "::" is both families, as developers expect of "any address"; other addresses are one family anyway.
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(backlog)?;
+    let listener = StdListener::from(socket);
+    let port = listener.local_addr()?.port();
+    Ok((listener, port))
+}
+
+impl Bound {
+    /// Puts the sockets on the network thread that calls.
+    pub fn attach(self) -> io::Result<Listener> {
+        let listeners = self.listeners.into_iter().map(TcpListener::from_std);
+        Ok(Listener {
+            listeners: Mutex::new(listeners.collect::<io::Result<_>>()?),
+        })
+    }
+}
+
+/// Sockets that listen.
+pub struct Listener {
+    listeners: Mutex<Vec<TcpListener>>,
+}
+
+impl Listener {
+    /// The next connection on any of the addresses.
+    pub fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Stream>> {
+        for listener in self.listeners.lock().iter() {
+            if let Poll::Ready(result) = listener.poll_accept(context) {
+                return Poll::Ready(result.map(|(tcp, peer)| Stream::new(tcp, peer)));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Gives the port back, from any thread and at once.
+    pub fn close(&self) {
+        self.listeners.lock().clear();
+    }
+}
