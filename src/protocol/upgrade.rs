@@ -1097,8 +1097,8 @@ mod tests {
         let list = Origins::List(strings(&["https://good.com", "http://good.com:8080"]));
         let cases = [
             // origin, same origin on plain good.com, on TLS good.com, in the list
-            ("https://good.com", false, true, true),
-            ("HTTPS://GOOD.com:443", false, true, true),
+            ("https://good.com", true, true, true),
+            ("HTTPS://GOOD.com:443", true, true, true),
             ("http://good.com", true, false, false),
             ("http://Good.Com:80", true, false, false),
             ("http://good.com:8080", false, false, true),
