@@ -6,7 +6,7 @@ use crate::protocol::{ProtocolError, close};
 /// The code that is put on the wire and into the "close" event (RFC 6455 § 7.4.1).
 pub fn code_of(error: &ProtocolError) -> u16 {
     match error {
-        ProtocolError::InvalidUtf8 => close::INVALID_DATA,
+        ProtocolError::InvalidUtf8 | ProtocolError::CorruptData => close::INVALID_DATA,
         ProtocolError::MessageTooBig { .. } => close::TOO_BIG,
         ProtocolError::TooManyFragments(_) => close::POLICY,
         ProtocolError::ReservedBits(_)

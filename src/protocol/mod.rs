@@ -2,6 +2,7 @@
 //! Does not know sockets, clocks, threads, JSON or refs; time is the caller's.
 
 pub mod close;
+pub mod deflate;
 pub mod frame;
 pub mod head;
 pub mod mask;
@@ -78,6 +79,8 @@ pub enum ProtocolError {
     InvalidCloseCode(u16),
     /// Text or a close reason that is not UTF-8 (§ 8.1).
     InvalidUtf8,
+    /// Compressed data that cannot be inflated (RFC 7692 § 7.2.2).
+    CorruptData,
     /// A message beyond the limit, by what its frames declare.
     MessageTooBig {
         /// Bytes declared so far.
@@ -114,6 +117,7 @@ impl fmt::Display for ProtocolError {
             }
             ProtocolError::ShortClose => f.write_str("close frame with one byte"),
             ProtocolError::InvalidCloseCode(code) => write!(f, "close code {code} is not allowed"),
+            ProtocolError::CorruptData => f.write_str("compressed data is corrupt"),
             ProtocolError::InvalidUtf8 => f.write_str("invalid UTF-8"),
             ProtocolError::MessageTooBig { declared, limit } => {
                 write!(f, "message of {declared} bytes, the limit is {limit}")
