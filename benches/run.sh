@@ -2,7 +2,8 @@
 # Builds wsplug, the load generator and the peers, then measures: `benches/run.sh --quick`, see README.md.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-library=${CARGO_TARGET_DIR:-$here/../target}/release
+root=$(dirname "$here")
+library=${CARGO_TARGET_DIR:-$root/target}/release
 programs=${CARGO_TARGET_DIR:-$here/target}/release
 CC=${CC:-cc}
 
@@ -22,12 +23,14 @@ if [ -n "$missing" ]; then
     $sudo apt-get install -y -q --no-install-recommends $missing >&2
 fi
 
-(cd "$here/.." && cargo build --release --locked --quiet)
+(cd "$root" && cargo build --release --locked --quiet)
 cd "$here"
 cargo build --release --locked --quiet
 [ -x servers/node_modules/.bin/bun ] || npm --prefix servers ci >&2
 $CC -O2 -Wall -Wextra -Werror servers/raw_echo.c -o "$programs/raw_echo"
 $CC -O2 -Wall -Wextra -Werror servers/lws_echo.c -o "$programs/lws_echo" -lwebsockets
-$CC -O2 -Wall -Wextra -Werror wsplug_echo.c -o "$programs/wsplug_echo" -L"$library" -lwsplug -Wl,-rpath,"$library"
+# The loader looks for the library by the name it gives itself.
+ln -sf "$library/libwsplug.so" "$programs/$(objdump -p "$library/libwsplug.so" | awk '$1 == "SONAME" { print $2 }')"
+$CC -O2 -Wall -Wextra -Werror wsplug_echo.c -o "$programs/wsplug_echo" -L"$library" -lwsplug -Wl,-rpath,"$programs"
 
 exec "$programs/wsplug-bench" "$@"

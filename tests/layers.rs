@@ -5,113 +5,32 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room and the rooms below it that it may use, from the top down.
+#[rustfmt::skip]
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("ffi", &["api", "events", "error", "log"]),
-    (
-        "api",
-        &[
-            "library",
-            "server",
-            "client",
-            "connection",
-            "events",
-            "protocol",
-            "error",
-            "log",
-        ],
-    ),
-    (
-        "library",
-        &[
-            "server",
-            "client",
-            "connection",
-            "events",
-            "transport",
-            "protocol",
-            "platform",
-            "registry",
-            "error",
-            "log",
-        ],
-    ),
-    (
-        "server",
-        &[
-            "connection",
-            "events",
-            "transport",
-            "protocol",
-            "platform",
-            "error",
-            "log",
-        ],
-    ),
-    (
-        "client",
-        &[
-            "connection",
-            "events",
-            "transport",
-            "protocol",
-            "platform",
-            "error",
-            "log",
-        ],
-    ),
-    (
-        "connection",
-        &[
-            "events",
-            "transport",
-            "protocol",
-            "platform",
-            "error",
-            "log",
-        ],
-    ),
-    ("events", &["protocol", "platform", "error", "log"]),
-    ("transport", &["platform", "error", "log"]),
-    ("registry", &["refs"]),
-    ("protocol", &[]),
-    ("platform", &[]),
-    ("refs", &[]),
-    ("error", &[]),
-    ("log", &[]),
+    ("ffi",        &["api", "events", "protocol", "error", "log"]),
+    ("api",        &["library", "server", "client", "connection", "events", "transport", "protocol", "registry", "error", "log"]),
+    ("library",    &["server", "client", "connection", "events", "transport", "protocol", "registry", "platform", "error", "log"]),
+    ("server",     &["connection", "events", "transport", "protocol", "registry", "platform", "error", "log"]),
+    ("client",     &["connection", "events", "transport", "protocol", "platform", "error", "log"]),
+    ("connection", &["events", "transport", "protocol", "platform", "error", "log"]),
+    ("events",     &["protocol", "platform", "error", "log"]),
+    ("transport",  &["platform", "error", "log"]),
+    ("protocol",   &[]),
+    ("registry",   &["refs"]),
+    ("refs",       &[]),
+    ("platform",   &[]),
+    ("error",      &[]),
+    ("log",        &[]),
 ];
 
 /// Words that the code of some rooms only may contain, and why.
+#[rustfmt::skip]
 const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("unsafe", &["ffi"], "pointers end at the C boundary"),
-    (
-        "TcpStream",
-        &["transport"],
-        "everything else works on any byte stream",
-    ),
-    (
-        "TcpListener",
-        &["transport"],
-        "everything else works on any byte stream",
-    ),
-    (
-        "serde_json",
-        &["ffi", "api", "events"],
-        "JSON is the host's language, not the network's",
-    ),
-    (
-        "tokio",
-        &[
-            "ffi",
-            "api",
-            "library",
-            "server",
-            "client",
-            "connection",
-            "transport",
-            "events",
-        ],
-        "protocol and the leaves take bytes and time as arguments",
-    ),
+    ("TcpStream", &["transport"], "everything else works on any byte stream"),
+    ("TcpListener", &["transport"], "everything else works on any byte stream"),
+    ("serde_json", &["api", "events"], "JSON is the host's language, not the network's"),
+    ("tokio", &["library", "server", "client", "connection", "transport"], "the rest does not wait for the network"),
     ("print", &[], "a guest prints nothing"),
     ("println", &[], "a guest prints nothing"),
     ("eprint", &[], "a guest prints nothing"),

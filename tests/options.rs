@@ -163,7 +163,7 @@ mod server {
         );
         let _peer = Peer::client(server.port);
         // Others of this process may be pumped too; this one's "open" is among them.
-        assert!(unsafe { wsplug_pump(PROMPTLY.as_millis() as i32, 100) } >= 1);
+        assert!(wsplug_pump(PROMPTLY.as_millis() as i32, 100) >= 1);
     }
 
     #[test]
@@ -528,7 +528,7 @@ mod client {
             json!({"url": listener.url(), "dispatch": "pump", "method": "a client's, pumped"}),
         );
         let _peer = Peer::accept(&listener.socket);
-        assert!(unsafe { wsplug_pump(PROMPTLY.as_millis() as i32, 100) } >= 1);
+        assert!(wsplug_pump(PROMPTLY.as_millis() as i32, 100) >= 1);
     }
 
     #[test]

@@ -63,6 +63,7 @@ impl Config<ServerOptions> {
             port: own.port.0 as u16,
             backlog: own.backlog.0 as i32,
             max_connections: own.max_connections.0 as usize,
+            max_per_ip: own.max_per_ip.0 as usize,
             max_pending: own.max_pending.0 as usize,
             handshake_timeout: millis(own.handshake_timeout),
             head: self.head_limits(),

@@ -111,7 +111,9 @@ options! {
         "backlog" backlog: Int<1, 65535> = Int(1024);
         /// Connections beyond this number are answered with 503; never more than the limit of open files less 64.
         "maxConnections" max_connections: Int<1, 10_000_000> = Int(10_000);
-        /// Handshakes under way; connections beyond are closed unanswered.
+        /// Connections from one address; beyond: 503. 0: no limit.
+        "maxPerIp" max_per_ip: Int<0, 10_000_000> = Int(0);
+        /// Handshakes under way; beyond, the oldest of them is closed unanswered.
         "maxPendingHandshakes" max_pending: Int<1, 10_000_000> = Int(1000);
         /// Milliseconds from the accept to the answer.
         "handshakeTimeoutMs" handshake_timeout: Int<1, 3_600_000> = Int(10_000);

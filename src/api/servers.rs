@@ -229,6 +229,9 @@ fn clear(server: i32) -> Result<Map<String, Value>> {
         .ok_or_else(|| Error::unknown_ref("server", server))?;
     let reason = "the server was cleared";
     let connections = server.stop(close::GOING_AWAY, reason);
+    for connection in &connections {
+        library::PEERS.remove(connection.client);
+    }
     let mut sources: Vec<Arc<Source>> = connections
         .iter()
         .map(|connection| connection.source.clone())

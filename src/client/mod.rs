@@ -5,6 +5,7 @@ mod backoff;
 mod handshake;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -68,9 +69,11 @@ pub struct Client {
 
 #[derive(Default)]
 struct State {
-    /// The start that is in force.
+    /// The start that is in force: over once the host was told that nothing more comes of it.
     run: Option<Arc<Run>>,
-    /// Starts that have not ended: one, or two while the next waits for the last to leave.
+    /// The newest start; the next one waits until it has ended.
+    last: Option<Arc<Run>>,
+    /// Starts that have not ended.
     active: usize,
 }
 
@@ -79,11 +82,18 @@ struct Run {
     stop: Mutex<Option<(u16, String)>>,
     stopped: Notify,
     ended: Notify,
+    /// Whether a lost connection is opened again.
+    returns: AtomicBool,
 }
 
 impl Run {
     fn is_stopped(&self) -> bool {
         self.stop.lock().is_some()
+    }
+
+    /// Whether the client comes back by itself after a connection that ended so.
+    fn may_return(&self, end: &End) -> bool {
+        self.returns.load(SeqCst) && !end.by_host && !self.is_stopped() && end.code != close::POLICY
     }
 }
 
@@ -110,16 +120,17 @@ impl Client {
             stop: Mutex::new(None),
             stopped: Notify::new(),
             ended: Notify::new(),
+            returns: AtomicBool::new(plan.reconnect.is_some()),
         });
         let mut state = self.state.lock();
-        let previous = state.run.clone();
-        if state.active > 1 || previous.as_ref().is_some_and(|run| !run.is_stopped()) {
+        if state.run.as_ref().is_some_and(|run| !run.is_stopped()) {
             return Err(Error::wrong_state(format!(
                 "client {} is started already",
                 self.client
             )));
         }
         state.run = Some(run.clone());
+        let previous = state.last.replace(run.clone());
         state.active += 1;
         let guard = RunGuard {
             client: self.clone(),
@@ -129,6 +140,7 @@ impl Client {
         spawn_on(threads.next(), async move {
             let mut guard = guard;
             if let Some(previous) = previous {
+                // One "close" comes before the next "open". Ends soon, whatever the peer does.
                 previous.ended.notified().await;
             }
             let client = guard.client.clone();
@@ -183,6 +195,14 @@ impl Client {
         }
     }
 
+    /// Nothing more comes of a start: the host may start again, in the event that tells it too.
+    fn give_up(&self, run: &Arc<Run>) {
+        let mut state = self.state.lock();
+        if state.run.as_ref().is_some_and(|own| Arc::ptr_eq(own, run)) {
+            state.run = None;
+        }
+    }
+
     /// Sends on the open connection.
     pub fn send(&self, kind: Kind, payload: &[u8]) -> Result<Sent> {
         let connection = self.connection.read().clone();
@@ -217,6 +237,9 @@ impl Client {
             let wait = match attempt {
                 Ok(opened) => {
                     is_first = false;
+                    let max = plan.reconnect.and_then(|backoff| backoff.max_retries);
+                    run.returns
+                        .fetch_and(max.is_none_or(|max| failures < max), SeqCst);
                     let began = Instant::now();
                     let Some(end) = self.live(plan, run, opened, answer).await else {
                         return;
@@ -224,12 +247,9 @@ impl Client {
                     if began.elapsed() >= PROVEN {
                         failures = 0;
                     }
-                    let Some(backoff) = plan.reconnect.filter(|_| may_return(&end, run)) else {
+                    let Some(backoff) = plan.reconnect.filter(|_| run.may_return(&end)) else {
                         return;
                     };
-                    if backoff.max_retries.is_some_and(|max| failures >= max) {
-                        return;
-                    }
                     match end.code {
                         1012 | 1013 => backoff.long_wait(dice()),
                         _ => backoff.wait(failures, dice()),
@@ -244,6 +264,9 @@ impl Client {
                         .filter(|backoff| backoff.max_retries.is_none_or(|max| failures <= max));
                     let wait = backoff.map(|backoff| backoff.wait(failures - 1, dice()));
                     log::info!("client {}: {}", self.client, failure.reason);
+                    if wait.is_none() {
+                        self.give_up(run);
+                    }
                     self.report(&failure, wait, failures, answer);
                     match wait {
                         Some(wait) => wait,
@@ -329,15 +352,16 @@ impl Client {
     }
 }
 
-/// Whether a client whose connection ended so may connect again by itself.
-fn may_return(end: &End, run: &Run) -> bool {
-    !end.by_host && !run.is_stopped() && end.code != close::POLICY
-}
-
 impl Owner for Client {
-    fn closed(&self, _: i32) {
+    fn closing(&self, _: i32, end: &End) {
         *self.connection.write() = None;
+        let run = self.state.lock().run.clone();
+        if let Some(run) = run.filter(|run| !run.may_return(end)) {
+            self.give_up(&run);
+        }
     }
+
+    fn closed(&self, _: i32) {}
 }
 
 /// Whatever way a run ends, its end is known and its start answered.
@@ -349,6 +373,7 @@ struct RunGuard {
 
 impl Drop for RunGuard {
     fn drop(&mut self) {
+        self.client.give_up(&self.run);
         if let Some(answer) = self.answer.take() {
             let _ = answer.send(Started::Failed {
                 reason: "the client was stopped before it was connected".into(),
@@ -358,11 +383,11 @@ impl Drop for RunGuard {
         let mut state = self.client.state.lock();
         state.active -= 1;
         if state
-            .run
+            .last
             .as_ref()
-            .is_some_and(|run| Arc::ptr_eq(run, &self.run))
+            .is_some_and(|last| Arc::ptr_eq(last, &self.run))
         {
-            state.run = None;
+            state.last = None;
         }
         drop(state);
         self.run.ended.notify_one();

@@ -51,6 +51,8 @@ pub struct Settings {
 /// Whoever keeps the connection in a list.
 pub trait Owner: Send + Sync {
     /// The connection is no longer of use to the host; its "close" event follows.
+    fn closing(&self, client: i32, end: &End);
+    /// The "close" event was posted.
     fn closed(&self, client: i32);
 }
 

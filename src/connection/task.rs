@@ -139,7 +139,9 @@ impl Task {
             outbox.stage = Stage::Closing;
             outbox.is_closed_by_host
         };
-        self.end = Some(End { code, by_host });
+        let end = End { code, by_host };
+        self.end = Some(end);
+        self.connection.owner.closing(self.connection.client, &end);
         let source = &self.connection.source;
         if source.take_open() {
             source.post(Event::Close {

@@ -75,17 +75,10 @@ fn report(server: &Server, error: &std::io::Error) {
 }
 
 fn admit(server: &Arc<Server>, session: &Arc<Session>, own: &Handle, stream: Stream) {
-    if session.pending.load(SeqCst) >= session.plan.max_pending {
-        log::warn!(
-            "server {}: {} is closed unanswered: {} handshakes are pending",
-            server.server,
-            stream.peer(),
-            session.plan.max_pending
-        );
+    let Some(pending) = handshake::Pending::begin(session) else {
         return;
-    }
-    let pending = handshake::Pending::begin(session);
-    let socket = server.count_socket(session);
+    };
+    let socket = server.count_socket(session, stream.peer().ip());
     let (server, session) = (server.clone(), session.clone());
     if session.threads.is_single() {
         spawn_on(own, async move {

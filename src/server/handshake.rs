@@ -1,6 +1,7 @@
 //! Knows how an accepted socket becomes a connection, or is answered and closed.
 //! Does not know how requests are parsed: that is `protocol`'s.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -12,20 +13,44 @@ use crate::platform;
 use crate::protocol::head::{HeadScanner, Refusal, Request};
 use crate::protocol::upgrade::{self, Upgrade};
 use crate::transport::Stream;
+use tokio::sync::oneshot;
 
-/// Counts a handshake as long as it lasts.
-pub struct Pending(Arc<Session>);
+/// Lists a handshake as long as it lasts.
+pub struct Pending {
+    session: Arc<Session>,
+    number: u64,
+    ended: oneshot::Receiver<()>,
+}
 
 impl Pending {
-    pub fn begin(session: &Arc<Session>) -> Pending {
-        session.pending.fetch_add(1, SeqCst);
-        Pending(session.clone())
+    /// Lists one more; none if the session has been stopped. Beyond the limit, the oldest ends: a good client is done in a
+    /// moment and never the oldest, silent ones make room for each other.
+    pub fn begin(session: &Arc<Session>) -> Option<Pending> {
+        let (end, ended) = oneshot::channel();
+        let mut handshakes = session.pending.lock();
+        // Under the lock that `stop` takes after setting this.
+        if session.is_stopped.load(SeqCst) {
+            return None;
+        }
+        let number = handshakes.next;
+        handshakes.next += 1;
+        if handshakes.under_way.len() >= session.plan.max_pending {
+            handshakes.under_way.pop_first();
+            log::debug!("too many handshakes at once: the oldest is closed");
+        }
+        handshakes.under_way.insert(number, end);
+        drop(handshakes);
+        Some(Pending {
+            session: session.clone(),
+            number,
+            ended,
+        })
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.0.pending.fetch_sub(1, SeqCst);
+        self.session.pending.lock().under_way.remove(&self.number);
     }
 }
 
@@ -35,33 +60,25 @@ pub async fn run(
     session: Arc<Session>,
     stream: Stream,
     socket: SocketGuard,
-    pending: Pending,
+    mut pending: Pending,
 ) {
-    let stopped = session.stopped.notified();
-    tokio::pin!(stopped);
-    // Listed before the look, so that no stop is missed.
-    stopped.as_mut().enable();
-    if session.is_stopped.load(SeqCst) {
-        return;
-    }
     let timeout = session.plan.handshake_timeout;
     tokio::select! {
         biased;
-        () = stopped => {}
+        _ = &mut pending.ended => {}
         done = tokio::time::timeout(timeout, shake(&server, &session, stream, socket)) => {
             if done.is_err() {
                 log::info!("server {}: a handshake took longer than {} ms", server.server, timeout.as_millis());
             }
         }
     }
-    drop(pending);
 }
 
 async fn shake(server: &Arc<Server>, session: &Arc<Session>, stream: Stream, socket: SocketGuard) {
     let mut bytes = Vec::new();
     let answer = match read_request(&stream, session, &mut bytes).await {
         Ok(None) => return,
-        Ok(Some((request, consumed))) => match decide(session, &request) {
+        Ok(Some((request, consumed))) => match decide(session, &request, stream.peer().ip()) {
             Ok(Decision::Upgrade(upgrade)) => {
                 bytes.drain(..consumed);
                 return open(server, session, stream, socket, request, upgrade, bytes).await;
@@ -119,7 +136,11 @@ enum Decision<'a> {
     File(&'a std::path::Path),
 }
 
-fn decide<'a>(session: &'a Session, request: &Request) -> Result<Decision<'a>, Refusal> {
+fn decide<'a>(
+    session: &'a Session,
+    request: &Request,
+    ip: IpAddr,
+) -> Result<Decision<'a>, Refusal> {
     let plan = &session.plan;
     let path = request.path();
     if !upgrade::wants_websocket(request) && matches!(request.method.as_str(), "GET" | "HEAD") {
@@ -149,6 +170,10 @@ fn decide<'a>(session: &'a Session, request: &Request) -> Result<Decision<'a>, R
             Refusal::new(503, "the server has all the connections that it takes")
                 .with("Retry-After", "10"),
         );
+    }
+    let from_there = session.per_ip.lock().get(&ip).copied().unwrap_or_default();
+    if plan.max_per_ip > 0 && from_there > plan.max_per_ip {
+        return Err(Refusal::new(503, "too many connections from this address"));
     }
     Ok(Decision::Upgrade(upgrade))
 }

@@ -5,17 +5,18 @@ mod accept;
 mod files;
 mod handshake;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::Notify;
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use crate::connection::{Connection, Owner, Settings};
+use crate::connection::{Connection, End, Owner, Settings};
 use crate::error::{Error, Result};
 use crate::events::Source;
 use crate::protocol::head;
@@ -33,8 +34,10 @@ pub struct Plan {
     pub backlog: i32,
     /// Connections beyond are answered with 503.
     pub max_connections: usize,
-    /// Connections whose handshake is not done; beyond, they are closed unanswered.
+    /// Connections whose handshake is not done; beyond, the oldest of them is closed unanswered.
     pub max_pending: usize,
+    /// Connections from one address; beyond: 503. 0: no limit.
+    pub max_per_ip: usize,
     /// From the accept to our answer.
     pub handshake_timeout: Duration,
     /// What a request may be at most.
@@ -82,11 +85,18 @@ struct Session {
     listener: Listener,
     accepting: Mutex<Option<AbortHandle>>,
     is_stopped: AtomicBool,
-    stopped: Notify,
     /// Sockets, whatever state they are in.
     live: AtomicUsize,
-    /// Those whose handshake is not done.
-    pending: AtomicUsize,
+    /// The same by address, where that is limited.
+    per_ip: Mutex<HashMap<IpAddr, usize>>,
+    pending: Mutex<Handshakes>,
+}
+
+/// Handshakes that are not done, oldest first. Dropping a sender ends its handshake.
+#[derive(Default)]
+struct Handshakes {
+    next: u64,
+    under_way: BTreeMap<u64, oneshot::Sender<()>>,
 }
 
 impl Server {
@@ -127,9 +137,9 @@ impl Server {
             listener,
             accepting: Mutex::new(None),
             is_stopped: AtomicBool::new(false),
-            stopped: Notify::new(),
             live: AtomicUsize::new(0),
-            pending: AtomicUsize::new(0),
+            per_ip: Mutex::new(HashMap::new()),
+            pending: Mutex::new(Handshakes::default()),
         });
         let accepting = spawn_on(
             &handle,
@@ -155,7 +165,7 @@ impl Server {
             accepting.abort();
         }
         // Handshakes under way end now; what is admitted is in the list of clients.
-        session.stopped.notify_waiters();
+        session.pending.lock().under_way.clear();
         session.listener.close();
         let connections = self.connections();
         for connection in &connections {
@@ -185,17 +195,23 @@ impl Server {
         self.clients.lock().get(&client).cloned()
     }
 
-    fn count_socket(self: &Arc<Self>, session: &Arc<Session>) -> SocketGuard {
+    fn count_socket(self: &Arc<Self>, session: &Arc<Session>, ip: IpAddr) -> SocketGuard {
         *self.sockets.lock() += 1;
         session.live.fetch_add(1, SeqCst);
+        if session.plan.max_per_ip > 0 {
+            *session.per_ip.lock().entry(ip).or_default() += 1;
+        }
         SocketGuard {
             server: self.clone(),
             session: session.clone(),
+            ip,
         }
     }
 }
 
 impl Owner for Server {
+    fn closing(&self, _: i32, _: &End) {}
+
     fn closed(&self, client: i32) {
         self.clients.lock().remove(&client);
         self.registrar.remove(client);
@@ -206,11 +222,20 @@ impl Owner for Server {
 struct SocketGuard {
     server: Arc<Server>,
     session: Arc<Session>,
+    ip: IpAddr,
 }
 
 impl Drop for SocketGuard {
     fn drop(&mut self) {
         self.session.live.fetch_sub(1, SeqCst);
+        if self.session.plan.max_per_ip > 0 {
+            let mut per_ip = self.session.per_ip.lock();
+            let count = per_ip.entry(self.ip).or_default();
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                per_ip.remove(&self.ip);
+            }
+        }
         let mut sockets = self.server.sockets.lock();
         *sockets -= 1;
         if *sockets == 0 {

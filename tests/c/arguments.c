@@ -115,7 +115,7 @@ static void callbacks_may_be_taken_back(void)
     REFUSED(WSPLUG_INVALID_ARGUMENT, wsplug_set_method("", on_event, on_message, NULL));
     REFUSED(WSPLUG_INVALID_ARGUMENT, wsplug_set_method("\xFF", on_event, on_message, NULL));
     CHECK_INT(wsplug_pump(0, 0), 0);
-    CHECK_INT(wsplug_pump(0, -1), WSPLUG_INVALID_ARGUMENT);
+    CHECK_INT(wsplug_pump(0, -1), 0);
 }
 
 int main(void)
