@@ -29,6 +29,7 @@ pub struct Config<T> {
     tag: TagOptions,
     pub own: T,
     connection: ConnectionOptions,
+    role: Role,
     /// Whether the host set the interval itself: then it is told of the pongs.
     sets_pings: bool,
 }
@@ -51,6 +52,7 @@ impl Config<ServerOptions> {
             tag: TagOptions::default(),
             own: ServerOptions::default(),
             connection: ConnectionOptions::default(),
+            role: Role::Server,
             sets_pings: false,
         }
     }
@@ -72,7 +74,7 @@ impl Config<ServerOptions> {
             protocols: own.protocols.0.clone(),
             auth: own.auth.clone(),
             files: own.files.0.clone(),
-            settings: self.settings(Role::Server),
+            settings: self.settings(),
         }
     }
 }
@@ -84,6 +86,7 @@ impl Config<ClientOptions> {
             tag: TagOptions::default(),
             own: ClientOptions::default(),
             connection: ConnectionOptions::of_client(),
+            role: Role::Client,
             sets_pings: false,
         }
     }
@@ -103,9 +106,10 @@ impl Config<ClientOptions> {
                 url,
                 protocols: own.protocols.0.clone(),
                 headers: own.headers.0.clone(),
+                deflate: self.connection.deflate(self.role),
                 head: self.head_limits(),
             },
-            settings: self.settings(Role::Client),
+            settings: self.settings(),
             reconnect: own.reconnect.then(|| Backoff {
                 min: millis(own.min_wait),
                 max: millis(own.max_wait),
@@ -151,7 +155,7 @@ impl<T: Options> Config<T> {
         out.insert("ref".into(), reference.into());
         self.tag.show(&mut out);
         self.own.show(&mut out);
-        self.connection.show_all(&mut out);
+        self.connection.show_all(self.role, &mut out);
         out
     }
 
@@ -189,10 +193,10 @@ impl<T: Options> Config<T> {
         }
     }
 
-    fn settings(&self, role: Role) -> Arc<Settings> {
+    fn settings(&self) -> Arc<Settings> {
         let own = &self.connection;
         Arc::new(Settings {
-            role,
+            role: self.role,
             limits: Limits {
                 message: own.max_message.0 as u64,
                 fragments: own.max_fragments.0 as u32,
@@ -206,6 +210,7 @@ impl<T: Options> Config<T> {
             send_queue: own.send_queue.0 as usize,
             send_stall: Some(millis(own.send_stall)).filter(|stall| !stall.is_zero()),
             drain: own.drain,
+            deflate: own.deflate(self.role),
         })
     }
 

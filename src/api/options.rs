@@ -10,6 +10,8 @@ use super::values::{
 };
 use crate::error::{Error, Result};
 use crate::events::Dispatch;
+use crate::protocol::Role;
+use crate::protocol::deflate::Wishes;
 use crate::protocol::upgrade::{Auth, Origins};
 
 /// One row of the documentation.
@@ -189,8 +191,8 @@ options! {
         "eventQueueEvents" event_count: Int<1, 2_147_483_647> = Int(65_536);
         /// Posts "drain" when there is room again after a send that was answered WSPLUG_QUEUE_FULL.
         "drain" drain: bool = false;
-        /// Compression.
-        "perMessageDeflate" deflate: Option<Deflate> = None;
+        /// Compression (RFC 7692), with the members enabled, clientNoContextTakeover, serverNoContextTakeover, clientMaxWindowBits, serverMaxWindowBits (8 to 15), threshold (bytes; shorter messages are sent as they are), level (0 to 9) and memLevel (1 to 9). What is left out keeps its default. A server takes it where a client offers it.
+        "perMessageDeflate" deflate: Deflate = Deflate::default();
         /// Turns compression off; excludes `perMessageDeflate`.
         "disablePerMessageDeflate" disable_deflate: Option<bool> = None;
         /// TLS.
@@ -252,11 +254,19 @@ const ECHOED: &[&str] = &["ref", "success", "ignoredOptions"];
 /// The options of `given` that none of `groups` knows, each with the nearest known name.
 pub fn ignored(given: &Map<String, Value>, groups: &[&[&'static str]]) -> Option<Value> {
     let names = || groups.iter().flat_map(|group| group.iter().copied());
-    let unknown: Vec<Value> = given
+    let mut unknown: Vec<Value> = given
         .keys()
         .filter(|key| !ECHOED.contains(&key.as_str()) && !names().any(|name| name == *key))
         .map(|key| json!({ "option": key, "didYouMean": nearest(key, names()) }))
         .collect();
+    let members = given.get("perMessageDeflate").and_then(Value::as_object);
+    for member in members.iter().flat_map(|members| members.keys()) {
+        let known = || Deflate::MEMBERS.iter().copied();
+        if !known().any(|name| name == member) {
+            let option = format!("perMessageDeflate.{member}");
+            unknown.push(json!({ "option": option, "didYouMean": nearest(member, known()) }));
+        }
+    }
     (!unknown.is_empty()).then_some(Value::Array(unknown))
 }
 
@@ -297,14 +307,20 @@ impl ConnectionOptions {
         }
         if is_given("perMessageDeflate") {
             self.disable_deflate = None;
-        } else if self.disable_deflate == Some(true) {
-            self.deflate = None;
         }
         Ok(())
     }
 
+    /// What is asked for in compression; none: not at all.
+    pub fn deflate(&self, role: Role) -> Option<Wishes> {
+        match self.disable_deflate {
+            Some(true) => None,
+            _ => self.deflate.wishes(role),
+        }
+    }
+
     /// The present values; exactly one of compression's two options, so that they can be passed back.
-    pub fn show_all(&self, out: &mut Map<String, Value>) {
+    pub fn show_all(&self, role: Role, out: &mut Map<String, Value>) {
         self.show(out);
         let timeout = match self.ping_timeout() {
             Some(timeout) => timeout.show(),
@@ -313,14 +329,12 @@ impl ConnectionOptions {
         };
         out.extend(timeout.map(|timeout| ("pingTimeout".into(), timeout)));
         match self.disable_deflate {
-            Some(true) => {}
+            Some(true) => out.remove("perMessageDeflate"),
             _ => {
                 out.remove("disablePerMessageDeflate");
-                if let Some(deflate) = self.deflate.clone().unwrap_or_default().show() {
-                    out.insert("perMessageDeflate".into(), deflate);
-                }
+                out.insert("perMessageDeflate".into(), self.deflate.show_for(role))
             }
-        }
+        };
     }
 }
 

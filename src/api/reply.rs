@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::connection::Sent;
+use crate::connection::{COMPRESSION_FAILED, Sent};
 use crate::error::{Error, Result, Status};
 
 /// What a command answers: its status, and a reply that is built only if somebody wants it.
@@ -83,10 +83,13 @@ pub fn sent(result: Result<Sent>, target: Option<i32>) -> Value {
             sent.map_or(0, |sent| sent.wire_size),
         )
     };
+    let is_compression_error = result
+        .as_ref()
+        .is_err_and(|error| error.message == COMPRESSION_FAILED);
     let (payload_size, wire_size) = sizes(result.as_ref().ok());
     let mut reply = json!({
         "success": result.is_ok(),
-        "compressionError": false,
+        "compressionError": is_compression_error,
         "payloadSize": payload_size,
         "wireSize": wire_size,
     });

@@ -187,20 +187,20 @@ fn send(server: i32, kind: Kind, data: &[u8], options: &str) -> Result<Vec<(i32,
     let mut options = SendOptions::default();
     options.apply(&given)?;
     let (server, _) = find(server)?;
-    let message = Encoded::new(kind, data)?;
+    let mut message = Encoded::new(kind, data)?;
     let statuses = match options.clients {
         None => server
             .connections()
             .into_iter()
             .filter(|connection| connection.is_open())
-            .map(|connection| (connection.client, connection.send_encoded(&message)))
+            .map(|connection| (connection.client, connection.send_encoded(&mut message)))
             .collect(),
         Some(refs) => refs
             .0
             .into_iter()
             .map(|client| {
                 let status = match server.connection(client) {
-                    Some(connection) => connection.send_encoded(&message),
+                    Some(connection) => connection.send_encoded(&mut message),
                     None => Err(not_ours(server.server, client)),
                 };
                 (client, status)

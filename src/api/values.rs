@@ -7,6 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::json::type_of;
 use crate::events::Dispatch;
+use crate::protocol::Role;
+use crate::protocol::deflate::{Effort, Wishes};
 use crate::protocol::upgrade::{self, Auth, Origins};
 
 /// One kind of value.
@@ -385,25 +387,79 @@ impl OptionValue for Auth {
     }
 }
 
-/// The plugin's compression options. Every member that is left out keeps its default.
+/// The plugin's compression options, and how hard to try. Every member that is left out keeps its default.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Deflate {
-    enabled: bool,
+    /// None: a server compresses where a client offers it, a client of ours does not offer it.
+    enabled: Option<bool>,
     client_no_context_takeover: bool,
     server_no_context_takeover: bool,
     server_max_window_bits: i64,
     client_max_window_bits: i64,
+    threshold: i64,
+    level: i64,
+    mem_level: i64,
 }
 
 impl Default for Deflate {
     fn default() -> Self {
         Deflate {
-            enabled: false,
+            enabled: None,
             client_no_context_takeover: false,
             server_no_context_takeover: false,
             server_max_window_bits: 15,
             client_max_window_bits: 15,
+            threshold: 1024,
+            level: 6,
+            mem_level: 8,
         }
+    }
+}
+
+impl Deflate {
+    /// The members.
+    pub const MEMBERS: [&str; 8] = [
+        "enabled",
+        "clientNoContextTakeover",
+        "serverNoContextTakeover",
+        "serverMaxWindowBits",
+        "clientMaxWindowBits",
+        "threshold",
+        "level",
+        "memLevel",
+    ];
+
+    fn is_enabled(&self, role: Role) -> bool {
+        self.enabled.unwrap_or(role == Role::Server)
+    }
+
+    /// What the protocol is asked for; none: no compression.
+    pub fn wishes(&self, role: Role) -> Option<Wishes> {
+        self.is_enabled(role).then_some(Wishes {
+            server_no_context_takeover: self.server_no_context_takeover,
+            client_no_context_takeover: self.client_no_context_takeover,
+            server_max_window_bits: self.server_max_window_bits as u8,
+            client_max_window_bits: self.client_max_window_bits as u8,
+            effort: Effort {
+                level: self.level as u8,
+                mem_level: self.mem_level as u8,
+            },
+            threshold: self.threshold as usize,
+        })
+    }
+
+    /// The values as one end has them.
+    pub fn show_for(&self, role: Role) -> Value {
+        json!({
+            "enabled": self.is_enabled(role),
+            "clientNoContextTakeover": self.client_no_context_takeover,
+            "serverNoContextTakeover": self.server_no_context_takeover,
+            "serverMaxWindowBits": self.server_max_window_bits,
+            "clientMaxWindowBits": self.client_max_window_bits,
+            "threshold": self.threshold,
+            "level": self.level,
+            "memLevel": self.mem_level,
+        })
     }
 }
 
@@ -412,48 +468,40 @@ impl OptionValue for Deflate {
         let object = value.as_object().ok_or_else(|| wrong::<Self>(value))?;
         let mut deflate = Deflate::default();
         for (name, value) in object {
-            let member = |problem| format!("\"{name}\" {problem}");
+            let flag = || bool::read(value).map_err(|problem| format!("\"{name}\" {problem}"));
             match name.as_str() {
-                "enabled" => deflate.enabled = bool::read(value).map_err(member)?,
-                "clientNoContextTakeover" => {
-                    deflate.client_no_context_takeover = bool::read(value).map_err(member)?;
-                }
-                "serverNoContextTakeover" => {
-                    deflate.server_no_context_takeover = bool::read(value).map_err(member)?;
-                }
+                "enabled" => deflate.enabled = Some(flag()?),
+                "clientNoContextTakeover" => deflate.client_no_context_takeover = flag()?,
+                "serverNoContextTakeover" => deflate.server_no_context_takeover = flag()?,
                 "serverMaxWindowBits" => {
-                    deflate.server_max_window_bits = Int::<8, 15>::read(value).map_err(member)?.0;
+                    deflate.server_max_window_bits = int::<8, 15>(name, value)?
                 }
                 "clientMaxWindowBits" => {
-                    deflate.client_max_window_bits = Int::<8, 15>::read(value).map_err(member)?.0;
+                    deflate.client_max_window_bits = int::<8, 15>(name, value)?
                 }
-                other => {
-                    return Err(format!(
-                        "has no member \"{other}\"; known are enabled, clientNoContextTakeover, \
-                         serverNoContextTakeover, serverMaxWindowBits and clientMaxWindowBits"
-                    ));
-                }
+                "threshold" => deflate.threshold = int::<0, { i32::MAX as i64 }>(name, value)?,
+                "level" => deflate.level = int::<0, 9>(name, value)?,
+                "memLevel" => deflate.mem_level = int::<1, 9>(name, value)?,
+                // Named in the reply's ignoredOptions.
+                _ => {}
             }
-        }
-        if deflate.enabled {
-            return Err("cannot be enabled: this version of wsplug does not compress".into());
         }
         Ok(deflate)
     }
 
     fn show(&self) -> Option<Value> {
-        Some(json!({
-            "enabled": self.enabled,
-            "clientNoContextTakeover": self.client_no_context_takeover,
-            "serverNoContextTakeover": self.server_no_context_takeover,
-            "serverMaxWindowBits": self.server_max_window_bits,
-            "clientMaxWindowBits": self.client_max_window_bits,
-        }))
+        Some(self.show_for(Role::Server))
     }
 
     fn expected() -> String {
         "an object".into()
     }
+}
+
+fn int<const MIN: i64, const MAX: i64>(name: &str, value: &Value) -> Result<i64, String> {
+    Int::<MIN, MAX>::read(value)
+        .map(|number| number.0)
+        .map_err(|problem| format!("\"{name}\" {problem}"))
 }
 
 /// An option that this version knows and cannot do. Only its "off" is accepted.

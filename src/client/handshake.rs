@@ -2,6 +2,7 @@
 //! Does not know when to try again.
 
 use crate::events::OpenInfo;
+use crate::protocol::deflate::{Agreed, Wishes};
 use crate::protocol::head::{HeadScanner, Limits, Response};
 use crate::protocol::upgrade::{self, ClientRequest};
 use crate::protocol::url::Url;
@@ -16,6 +17,8 @@ pub struct Target {
     pub protocols: Vec<String>,
     /// Headers of the host.
     pub headers: Vec<(String, String)>,
+    /// The compression to offer; none: none.
+    pub deflate: Option<Wishes>,
     /// What the answer may be at most.
     pub head: Limits,
 }
@@ -24,6 +27,7 @@ pub struct Target {
 pub struct Opened {
     pub stream: Stream,
     pub info: OpenInfo,
+    pub agreed: Option<Agreed>,
     pub rest: Vec<u8>,
 }
 
@@ -49,27 +53,39 @@ pub async fn open(target: &Target) -> Result<Opened, Failure> {
     let request = ClientRequest::new(
         &target.url,
         target.protocols.clone(),
-        None,
+        target.deflate.as_ref().map(Wishes::offer),
         target.headers.clone(),
     )?;
     let stream = transport::connect(&target.url.host, target.url.port).await?;
     let broken = |error: std::io::Error| format!("{}: {error}", stream.peer());
     stream.write_all(&request.encode()).await.map_err(broken)?;
     let (response, rest) = read_response(&stream, &target.head).await?;
-    let accepted = upgrade::check_response(&response, &request).map_err(|reason| Failure {
+    let refused = |reason| Failure {
         reason,
         http_status: response.status,
-    })?;
+    };
+    let accepted = upgrade::check_response(&response, &request).map_err(refused)?;
+    let agreed = match &target.deflate {
+        Some(wishes) => wishes.check_answer(&accepted.extensions).map_err(refused)?,
+        None => None,
+    };
+    let extensions = agreed.and(response.headers.get("Sec-WebSocket-Extensions"));
+    let extensions = extensions.unwrap_or_default().to_owned();
     let peer = stream.peer();
     let info = OpenInfo {
         uri: target.url.target.clone(),
         headers: response.headers.0,
         protocol: accepted.protocol.unwrap_or_default(),
-        extensions: String::new(),
+        extensions,
         remote_ip: peer.ip().to_string(),
         remote_port: peer.port(),
     };
-    Ok(Opened { stream, info, rest })
+    Ok(Opened {
+        stream,
+        info,
+        agreed,
+        rest,
+    })
 }
 
 async fn read_response(stream: &Stream, limits: &Limits) -> Result<(Response, Vec<u8>), Failure> {

@@ -306,6 +306,7 @@ impl Client {
             self.client,
             self.source.clone(),
             plan.settings.clone(),
+            opened.agreed,
             opened.stream,
             self.clone(),
         );

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use crate::error::{Error, Result, Status};
 use crate::events::Source;
+use crate::protocol::deflate::{self, Agreed, CompressionError, Outgoing, Shape, Wishes};
 use crate::protocol::frame::{self, MAX_CONTROL, Opcode};
 use crate::protocol::receiver::Limits;
 use crate::protocol::{Kind, Role, close, utf8};
@@ -46,6 +47,8 @@ pub struct Settings {
     pub send_stall: Option<Duration>,
     /// Whether "drain" follows a send that found no room.
     pub drain: bool,
+    /// What is asked for in compression; none: not at all.
+    pub deflate: Option<Wishes>,
 }
 
 /// Whoever keeps the connection in a list.
@@ -65,29 +68,71 @@ pub struct Sent {
     pub wire_size: usize,
 }
 
-/// A message encoded once for many: frames of a server are the same for everybody.
-pub struct Encoded {
-    frame: Bytes,
+/// A message of a server for many: it is encoded once, and compressed once for each way that does not need a context.
+pub struct Encoded<'a> {
     kind: Kind,
-    sent: Sent,
+    payload: &'a [u8],
+    plain: Option<Bytes>,
+    compressed: Vec<(Shape, Compressed)>,
 }
 
-impl Encoded {
-    /// Encodes a message of a server.
-    pub fn new(kind: Kind, payload: &[u8]) -> Result<Encoded> {
+/// A frame that is compressed, or none where that does not make it smaller; and its payload's length.
+type Compressed = Option<(Bytes, usize)>;
+
+impl<'a> Encoded<'a> {
+    /// A message that may be sent.
+    pub fn new(kind: Kind, payload: &'a [u8]) -> Result<Encoded<'a>> {
         check(kind, payload)?;
-        let mut bytes = Vec::new();
-        frame::encode(Role::Server, kind.into(), payload, &mut bytes);
         Ok(Encoded {
-            frame: bytes.into(),
             kind,
-            sent: Sent {
-                payload_size: payload.len(),
-                wire_size: payload.len(),
-            },
+            payload,
+            plain: None,
+            compressed: Vec::new(),
         })
     }
+
+    /// The frame for one connection and the length of its payload.
+    fn frame(&mut self, shape: Option<Shape>) -> Result<(Bytes, usize)> {
+        if let Some(shape) = shape {
+            let known = self.compressed.iter().find(|(known, _)| *known == shape);
+            let compressed = match known {
+                Some((_, compressed)) => compressed.clone(),
+                None => {
+                    let compressed = compress_frame(shape, self.kind, self.payload)?;
+                    self.compressed.push((shape, compressed.clone()));
+                    compressed
+                }
+            };
+            if let Some(compressed) = compressed {
+                return Ok(compressed);
+            }
+        }
+        let plain = self.plain.get_or_insert_with(|| {
+            let mut bytes = Vec::new();
+            frame::encode(Role::Server, self.kind.into(), self.payload, &mut bytes);
+            bytes.into()
+        });
+        Ok((plain.clone(), self.payload.len()))
+    }
 }
+
+fn compress_frame(shape: Shape, kind: Kind, payload: &[u8]) -> Result<Compressed> {
+    let mut compressed = Vec::new();
+    deflate::compress_alone(shape, payload, &mut compressed).map_err(compression_error)?;
+    if compressed.len() >= payload.len() {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    frame::encode_compressed(Role::Server, kind.into(), &compressed, &mut bytes);
+    Ok(Some((bytes.into(), compressed.len())))
+}
+
+fn compression_error(_: CompressionError) -> Error {
+    Error::new(Status::Internal, COMPRESSION_FAILED)
+}
+
+/// What an error says whose reply has `compressionError`.
+pub const COMPRESSION_FAILED: &str = "the message could not be compressed";
 
 /// An open connection, as everybody but its task sees it.
 pub struct Connection {
@@ -96,6 +141,7 @@ pub struct Connection {
     /// Where its events come from.
     pub source: Arc<Source>,
     settings: Arc<Settings>,
+    agreed: Option<Agreed>,
     stream: Stream,
     outbox: Mutex<Outbox>,
     owner: Arc<dyn Owner>,
@@ -107,15 +153,21 @@ impl Connection {
         client: i32,
         source: Arc<Source>,
         settings: Arc<Settings>,
+        agreed: Option<Agreed>,
         stream: Stream,
         owner: Arc<dyn Owner>,
     ) -> Arc<Connection> {
+        let mut outbox = Outbox::default();
+        if let (Some(agreed), Some(wishes)) = (&agreed, &settings.deflate) {
+            outbox.outgoing = Some(Box::new(Outgoing::new(agreed, settings.role, wishes)));
+        }
         Arc::new(Connection {
             client,
             source,
             settings,
+            agreed,
             stream,
-            outbox: Mutex::new(Outbox::default()),
+            outbox: Mutex::new(outbox),
             owner,
         })
     }
@@ -127,23 +179,54 @@ impl Connection {
         let length = frame::frame_length(role, payload.len());
         let mut outbox = self.outbox.lock();
         self.admit(&mut outbox, kind, length)?;
-        outbox.append(length, |frames| {
-            frame::encode(role, kind.into(), payload, frames);
-        });
+        let wire_size = match outbox.compressor_for(kind, payload.len()) {
+            None => {
+                outbox.append(length, |frames| {
+                    frame::encode(role, kind.into(), payload, frames);
+                });
+                payload.len()
+            }
+            Some(outgoing) => {
+                // Under the lock: with context takeover, the order of compressing is the order on the wire.
+                let mut compressed = Vec::new();
+                outgoing
+                    .compress(payload, &mut compressed)
+                    .map_err(compression_error)?;
+                let length = frame::frame_length(role, compressed.len());
+                outbox.append(length, |frames| {
+                    frame::encode_compressed(role, kind.into(), &compressed, frames);
+                });
+                compressed.len()
+            }
+        };
         unlock_and_wake(outbox);
         Ok(Sent {
             payload_size: payload.len(),
-            wire_size: payload.len(),
+            wire_size,
         })
     }
 
     /// Queues a message that goes to others too.
-    pub fn send_encoded(&self, message: &Encoded) -> Result<Sent> {
+    pub fn send_encoded(&self, message: &mut Encoded<'_>) -> Result<Sent> {
         let mut outbox = self.outbox.lock();
-        self.admit(&mut outbox, message.kind, message.frame.len())?;
-        outbox.append_shared(&message.frame);
+        let shape = match outbox.compressor_for(message.kind, message.payload.len()) {
+            None => None,
+            Some(outgoing) => match outgoing.shared_shape() {
+                None => {
+                    drop(outbox);
+                    return self.send(message.kind, message.payload);
+                }
+                shape => shape,
+            },
+        };
+        let (frame, wire_size) = message.frame(shape)?;
+        self.admit(&mut outbox, message.kind, frame.len())?;
+        outbox.append_shared(&frame);
         unlock_and_wake(outbox);
-        Ok(message.sent)
+        Ok(Sent {
+            payload_size: message.payload.len(),
+            wire_size,
+        })
     }
 
     fn admit(&self, outbox: &mut Outbox, kind: Kind, length: usize) -> Result<()> {

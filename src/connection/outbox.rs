@@ -8,7 +8,8 @@ use std::task::Waker;
 use bytes::Bytes;
 use parking_lot::MutexGuard;
 
-use crate::protocol::{Role, close, frame};
+use crate::protocol::deflate::Outgoing;
+use crate::protocol::{Kind, Role, close, frame};
 
 /// How far the connection's sending side has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,6 +97,8 @@ pub struct Outbox {
     pub is_aborted: bool,
     /// A send was refused, and the host wants to know when there is room again.
     pub wants_drain: bool,
+    /// Where permessage-deflate was agreed.
+    pub outgoing: Option<Box<Outgoing>>,
     /// Set while the task sleeps.
     pub waker: Option<Waker>,
 }
@@ -104,6 +107,13 @@ impl Outbox {
     /// Bytes that have not been handed to the system.
     pub fn queued(&self) -> usize {
         self.queued
+    }
+
+    /// What compresses a message of this kind and length, if it is to be.
+    pub fn compressor_for(&mut self, kind: Kind, length: usize) -> Option<&mut Outgoing> {
+        self.outgoing
+            .as_deref_mut()
+            .filter(|outgoing| !kind.is_control() && outgoing.takes(length))
     }
 
     /// Adds frames of `length` bytes.

@@ -13,11 +13,12 @@ use tokio::time::{Instant, Sleep};
 use super::closing::code_of;
 use super::outbox::{Frames, Stage};
 use super::{Connection, Settings};
-use crate::events::{Delivery, Event, Ticket};
+use crate::events::{Delivery, ErrorInfo, Event, Ticket};
 use crate::log;
+use crate::protocol::deflate::Incoming;
 use crate::protocol::frame::{self, Opcode};
 use crate::protocol::receiver::{Flow, Payload, Receiver, Sink};
-use crate::protocol::{Kind, Role, close};
+use crate::protocol::{Kind, ProtocolError, Role, close};
 
 /// What one system call may read: shared by the connections of a network thread, none of which holds it while it waits.
 const READ_BUFFER: usize = 128 * 1024;
@@ -89,8 +90,12 @@ impl Task {
     pub fn new(connection: Arc<Connection>, rest: Vec<u8>) -> Task {
         let now = Instant::now();
         let settings = &connection.settings;
+        let incoming = connection
+            .agreed
+            .as_ref()
+            .map(|agreed| Incoming::new(agreed, settings.role));
         Task {
-            receiver: Receiver::new(settings.role, settings.limits),
+            receiver: Receiver::new(settings.role, settings.limits, incoming),
             phase: Phase::Open,
             end: None,
             rest,
@@ -160,8 +165,17 @@ impl Task {
         self.phase = Phase::Leaving(now + self.settings().close_timeout);
     }
 
-    fn fail(&mut self, code: u16, reason: &str, now: Instant) {
+    fn fail(&mut self, error: &ProtocolError, now: Instant) {
+        let (code, reason) = (code_of(error), &*error.to_string());
+        let is_corrupt = *error == ProtocolError::CorruptData;
         log::info!("connection {}: {code} {reason}", self.connection.client);
+        if is_corrupt {
+            self.connection.source.post(Event::Error(&ErrorInfo {
+                reason: reason.to_owned(),
+                decompression_error: true,
+                ..ErrorInfo::default()
+            }));
+        }
         let role = self.settings().role;
         self.connection
             .outbox
@@ -338,7 +352,7 @@ impl Task {
     fn process(
         &mut self,
         now: Instant,
-        feed: impl FnOnce(&mut Receiver, &mut Inbox<'_>) -> Result<(), crate::protocol::ProtocolError>,
+        feed: impl FnOnce(&mut Receiver, &mut Inbox<'_>) -> Result<(), ProtocolError>,
     ) {
         if matches!(self.phase, Phase::Leaving(_) | Phase::Done) {
             return;
@@ -369,7 +383,7 @@ impl Task {
             self.answer_pings(&pongs, last_pong);
         }
         match (result, close) {
-            (Err(error), _) => self.fail(code_of(&error), &error.to_string(), now),
+            (Err(error), _) => self.fail(&error, now),
             (Ok(()), Some((code, reason))) => self.closed_by_peer(code, &reason, now),
             (Ok(()), None) => {}
         }

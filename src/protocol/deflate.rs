@@ -151,10 +151,16 @@ impl Wishes {
             }
         }
         if offer.server_bits.is_some() || agreed.server_max_window_bits < 15 {
-            answer.push_str(&format!("; {SERVER_BITS}={}", agreed.server_max_window_bits));
+            answer.push_str(&format!(
+                "; {SERVER_BITS}={}",
+                agreed.server_max_window_bits
+            ));
         }
         if agreed.client_max_window_bits < 15 {
-            answer.push_str(&format!("; {CLIENT_BITS}={}", agreed.client_max_window_bits));
+            answer.push_str(&format!(
+                "; {CLIENT_BITS}={}",
+                agreed.client_max_window_bits
+            ));
         }
         (agreed, answer)
     }
@@ -168,13 +174,17 @@ impl Wishes {
         let wrong = |problem: String| format!("the server's answer to {NAME} is wrong: {problem}");
         let found = Parameters::read(answer).map_err(wrong)?;
         if self.server_no_context_takeover && !found.server_no_takeover {
-            return Err(wrong(format!("{SERVER_NO_TAKEOVER} was asked for and is missing")));
+            return Err(wrong(format!(
+                "{SERVER_NO_TAKEOVER} was asked for and is missing"
+            )));
         }
         let server_bits = match (found.server_bits, self.server_max_window_bits) {
             (None, 15) => 15,
             (Some(bits), most) if bits <= most => bits,
             (Some(bits), most) => {
-                return Err(wrong(format!("{SERVER_BITS}={bits}, at most {most} was asked for")));
+                return Err(wrong(format!(
+                    "{SERVER_BITS}={bits}, at most {most} was asked for"
+                )));
             }
             (None, _) => return Err(wrong(format!("{SERVER_BITS} was asked for and is missing"))),
         };
@@ -199,8 +209,14 @@ impl Wishes {
 impl Agreed {
     fn sender(&self, sender: Role) -> (u8, bool) {
         match sender {
-            Role::Server => (self.server_max_window_bits, !self.server_no_context_takeover),
-            Role::Client => (self.client_max_window_bits, !self.client_no_context_takeover),
+            Role::Server => (
+                self.server_max_window_bits,
+                !self.server_no_context_takeover,
+            ),
+            Role::Client => (
+                self.client_max_window_bits,
+                !self.client_no_context_takeover,
+            ),
         }
     }
 }
@@ -380,10 +396,12 @@ impl Incoming {
     pub fn begin(&mut self) -> Inflating {
         let context = match self.keeps_context {
             true => self.context.take(),
-            false => INFLATERS.with_borrow_mut(|pool| pool.pop()).map(|mut kept| {
-                kept.reset(false);
-                kept
-            }),
+            false => INFLATERS
+                .with_borrow_mut(|pool| pool.pop())
+                .map(|mut kept| {
+                    kept.reset(false);
+                    kept
+                }),
         };
         // 15 bits follow every smaller window too.
         Inflating(context.unwrap_or_else(|| Box::new(Inflate::new(false, 15))))
@@ -411,7 +429,9 @@ impl Inflating {
         out: &mut Vec<u8>,
         limit: u64,
     ) -> Result<(), ProtocolError> {
-        let most = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
+        let most = usize::try_from(limit)
+            .unwrap_or(usize::MAX)
+            .saturating_add(1);
         OUTPUT.with_borrow_mut(|step| {
             step.resize(STEP, 0);
             loop {
@@ -482,7 +502,10 @@ mod tests {
     fn a_server_answers_what_rfc_7692_allows_and_declines_the_rest() {
         let table = [
             ("permessage-deflate", Some("permessage-deflate")),
-            ("permessage-deflate; client_max_window_bits", Some("permessage-deflate")),
+            (
+                "permessage-deflate; client_max_window_bits",
+                Some("permessage-deflate"),
+            ),
             (
                 "permessage-deflate; client_max_window_bits=10",
                 Some("permessage-deflate; client_max_window_bits=10"),
@@ -509,9 +532,15 @@ mod tests {
             ("permessage-deflate; server_max_window_bits=16", None),
             ("permessage-deflate; server_max_window_bits=-1", None),
             ("permessage-deflate; server_max_window_bits=08", None),
-            ("permessage-deflate; server_max_window_bits=9; server_max_window_bits=9", None),
+            (
+                "permessage-deflate; server_max_window_bits=9; server_max_window_bits=9",
+                None,
+            ),
             ("permessage-deflate; client_max_window_bits=7", None),
-            ("permessage-deflate; client_max_window_bits; client_max_window_bits", None),
+            (
+                "permessage-deflate; client_max_window_bits; client_max_window_bits",
+                None,
+            ),
             ("permessage-deflate; server_no_context_takeover=1", None),
             (
                 "permessage-deflate; server_no_context_takeover; server_no_context_takeover",
@@ -540,7 +569,10 @@ mod tests {
             "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
              server_max_window_bits=9; client_max_window_bits=10"
         );
-        assert_eq!((agreed.server_max_window_bits, agreed.client_max_window_bits), (9, 10));
+        assert_eq!(
+            (agreed.server_max_window_bits, agreed.client_max_window_bits),
+            (9, 10)
+        );
         // A client that did not offer it cannot be told to use a small window.
         let (agreed, _) = narrow.choose(&extensions("permessage-deflate")).unwrap();
         assert_eq!(agreed.client_max_window_bits, 15);
@@ -562,11 +594,20 @@ mod tests {
         let good = "permessage-deflate; server_no_context_takeover; server_max_window_bits=9; \
                     client_max_window_bits=8";
         let agreed = asking.check_answer(&extensions(good)).unwrap().unwrap();
-        assert_eq!((agreed.server_max_window_bits, agreed.client_max_window_bits), (9, 8));
+        assert_eq!(
+            (agreed.server_max_window_bits, agreed.client_max_window_bits),
+            (9, 8)
+        );
         assert_eq!(asking.check_answer(&[]), Ok(None));
         let bad = [
-            ("permessage-deflate; server_max_window_bits=10", "server_no_context_takeover"),
-            ("permessage-deflate; server_no_context_takeover", "server_max_window_bits"),
+            (
+                "permessage-deflate; server_max_window_bits=10",
+                "server_no_context_takeover",
+            ),
+            (
+                "permessage-deflate; server_no_context_takeover",
+                "server_max_window_bits",
+            ),
             (
                 "permessage-deflate; server_no_context_takeover; server_max_window_bits=11",
                 "at most 10",
@@ -612,8 +653,12 @@ mod tests {
             assert_eq!(out, b"Hello", "{compressed:x?}");
         }
         let mut out = Vec::new();
-        compress_alone(Outgoing::new(&agree(&WISHES), Role::Client, &WISHES).shape, b"", &mut out)
-            .unwrap();
+        compress_alone(
+            Outgoing::new(&agree(&WISHES), Role::Client, &WISHES).shape,
+            b"",
+            &mut out,
+        )
+        .unwrap();
         assert_eq!(out, [0]);
     }
 
@@ -622,7 +667,9 @@ mod tests {
         let texts: Vec<Vec<u8>> = (0..40_usize)
             .map(|n| {
                 let length = [0, 1, 5, 100, 1000, STEP - 1, STEP, STEP + 1, 100_000][n % 9];
-                (0..length).map(|at| (at * at / 7 + at % (n + 2)) as u8).collect()
+                (0..length)
+                    .map(|at| (at * at / 7 + at % (n + 2)) as u8)
+                    .collect()
             })
             .collect();
         for bits in 8..=15 {
@@ -631,7 +678,10 @@ mod tests {
                     let wishes = Wishes {
                         server_max_window_bits: bits,
                         server_no_context_takeover: !takeover,
-                        effort: Effort { level, mem_level: 4 },
+                        effort: Effort {
+                            level,
+                            mem_level: 4,
+                        },
                         ..WISHES
                     };
                     let agreed = agree(&wishes);
@@ -670,7 +720,9 @@ mod tests {
             }
         );
         assert_eq!(out.len(), 1001);
-        let corrupt = incoming.begin().feed(b"\x07\xff\xff\xff", &mut Vec::new(), 1000);
+        let corrupt = incoming
+            .begin()
+            .feed(b"\x07\xff\xff\xff", &mut Vec::new(), 1000);
         assert_eq!(corrupt, Err(ProtocolError::CorruptData));
     }
 
@@ -690,7 +742,10 @@ mod tests {
         for level in 1..=9 {
             let shape = Shape {
                 window_bits: 8,
-                effort: Effort { level, mem_level: 8 },
+                effort: Effort {
+                    level,
+                    mem_level: 8,
+                },
             };
             let mut compressed = Vec::new();
             compress_alone(shape, &text, &mut compressed).unwrap();

@@ -43,6 +43,8 @@ impl From<Kind> for Opcode {
 pub struct Header {
     /// The last frame of its message.
     pub is_final: bool,
+    /// The first frame of a compressed message: RSV1 (RFC 7692 § 6).
+    pub is_compressed: bool,
     /// What the frame is.
     pub opcode: Opcode,
     /// The key, on frames of a client.
@@ -52,13 +54,20 @@ pub struct Header {
 }
 
 impl Header {
-    /// Reads a header that came from the other end of `role`. None: more bytes are needed.
+    /// Reads a header that came from the other end of `role`. None: more bytes are needed. `deflates`: permessage-deflate
+    /// was agreed.
     #[inline]
-    pub fn parse(bytes: &[u8], role: Role) -> Result<Option<(Header, usize)>, ProtocolError> {
+    pub fn parse(
+        bytes: &[u8],
+        role: Role,
+        deflates: bool,
+    ) -> Result<Option<(Header, usize)>, ProtocolError> {
         let [first, second, rest @ ..] = bytes else {
             return Ok(None);
         };
-        if first & 0x70 != 0 {
+        // RFC 7692 § 6.1: RSV1 stands on the first frame of a message of data and nowhere else.
+        let is_compressed = deflates && first & 0x70 == 0x40 && matches!(first & 0x0f, 1 | 2);
+        if first & 0x70 != 0 && !is_compressed {
             return Err(ProtocolError::ReservedBits(first >> 4 & 7));
         }
         let is_final = first & 0x80 != 0;
@@ -117,6 +126,7 @@ impl Header {
         };
         let header = Header {
             is_final,
+            is_compressed,
             opcode,
             mask,
             length,
@@ -151,8 +161,17 @@ pub fn frame_length(role: Role, length: usize) -> usize {
 /// Appends a whole frame; a client's is masked with a fresh key (§ 5.3).
 #[inline]
 pub fn encode(role: Role, opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
+    write(role, 0x80 | opcode as u8, payload, out);
+}
+
+/// The same for a payload that was compressed (RFC 7692 § 6).
+pub fn encode_compressed(role: Role, opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
+    write(role, 0xc0 | opcode as u8, payload, out);
+}
+
+#[inline]
+fn write(role: Role, first: u8, payload: &[u8], out: &mut Vec<u8>) {
     out.reserve(frame_length(role, payload.len()));
-    let first = 0x80 | opcode as u8;
     let mask_bit = match role {
         Role::Client => 0x80,
         Role::Server => 0,
@@ -187,7 +206,7 @@ pub fn count_unsent_messages(role: Role, frames: &[u8], sent: usize) -> usize {
         Role::Server => Role::Client,
     };
     let (mut at, mut count) = (0, 0);
-    while let Ok(Some((header, header_length))) = Header::parse(&frames[at..], peer) {
+    while let Ok(Some((header, header_length))) = Header::parse(&frames[at..], peer, true) {
         at += header_length + header.length as usize;
         if at > sent && matches!(header.opcode, Opcode::Text | Opcode::Binary) {
             count += 1;
@@ -211,6 +230,7 @@ mod tests {
         let (header, length) = Header::parse(
             b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58",
             Role::Server,
+            false,
         )
         .unwrap()
         .unwrap();
@@ -241,12 +261,35 @@ mod tests {
             ),
         ];
         for (bytes, error) in table {
-            assert_eq!(Header::parse(bytes, Role::Server), Err(error), "{bytes:x?}");
+            assert_eq!(
+                Header::parse(bytes, Role::Server, false),
+                Err(error),
+                "{bytes:x?}"
+            );
         }
         assert_eq!(
-            Header::parse(b"\x81\x80", Role::Client),
+            Header::parse(b"\x81\x80", Role::Client, false),
             Err(ProtocolError::Masked)
         );
+    }
+
+    #[test]
+    fn rsv1_stands_on_the_first_frame_of_compressed_data_only() {
+        let parse = |first: u8, deflates| Header::parse(&[first, 0], Role::Client, deflates);
+        assert!(parse(0xc1, true).unwrap().unwrap().0.is_compressed);
+        assert!(parse(0x42, true).unwrap().unwrap().0.is_compressed);
+        for (first, deflates) in [
+            (0xc1, false),
+            (0xc0, true),
+            (0xc9, true),
+            (0xd1, true),
+            (0xe1, true),
+        ] {
+            assert_eq!(
+                parse(first, deflates),
+                Err(ProtocolError::ReservedBits(first >> 4 & 7))
+            );
+        }
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Knows how frames become messages: fragments, interleaved control frames, limits, UTF-8 (RFC 6455 § 5.4, § 5.5, § 8.1).
 //! Does not know what becomes of a message: the `Sink` does.
 
+use std::cell::Cell;
+
+use super::deflate::{Incoming, Inflating};
 use super::frame::{Header, MAX_CONTROL, MAX_HEADER, Opcode};
 use super::{Kind, ProtocolError, Role, close, mask, utf8};
 
@@ -65,8 +68,17 @@ pub struct Receiver {
     frame: Option<Frame>,
     /// The message in progress, allocated where there is one.
     message: Option<Box<Message>>,
+    /// Where permessage-deflate was agreed.
+    incoming: Option<Box<Incoming>>,
     is_closed: bool,
 }
+
+thread_local! {
+    /// Where a compressed message that came whole is inflated.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+/// What a thread keeps of it.
+const KEPT_SCRATCH: usize = 256 * 1024;
 
 struct Frame {
     header: Header,
@@ -80,6 +92,10 @@ struct Message {
     frame_start: usize,
     frames: u32,
     text: utf8::Stream,
+    /// Payload bytes as they came.
+    wire: u64,
+    /// Of a compressed message.
+    inflating: Option<Inflating>,
 }
 
 /// Bytes that are filled from the front. What is behind `filled` is zeroed once and read into directly.
@@ -93,7 +109,12 @@ impl Buffer {
     fn append(&mut self, piece: &[u8]) {
         self.bytes.truncate(self.filled);
         self.bytes.extend_from_slice(piece);
-        self.filled = self.bytes.len();
+    }
+
+    /// The bytes so far, to be appended to, and their number.
+    fn vec(&mut self) -> (&mut Vec<u8>, usize) {
+        self.bytes.truncate(self.filled);
+        (&mut self.bytes, self.filled)
     }
 
     /// Room for the next bytes of `wanted`: at least 64 KiB of them, at most as many as are here already, so that memory
@@ -113,7 +134,7 @@ impl Buffer {
 
 impl Receiver {
     /// A receiver at the end of the handshake.
-    pub fn new(role: Role, limits: Limits) -> Receiver {
+    pub fn new(role: Role, limits: Limits, incoming: Option<Incoming>) -> Receiver {
         Receiver {
             role,
             limits,
@@ -121,6 +142,7 @@ impl Receiver {
             head_length: 0,
             frame: None,
             message: None,
+            incoming: incoming.map(Box::new),
             is_closed: false,
         }
     }
@@ -177,7 +199,11 @@ impl Receiver {
         if missing < WORTHWHILE || frame.received == 0 {
             return None;
         }
-        Some(self.message.as_mut()?.buffer.space(missing))
+        let message = self.message.as_mut()?;
+        match message.inflating {
+            None => Some(message.buffer.space(missing)),
+            Some(_) => None,
+        }
     }
 
     /// Takes `length` bytes that were read into [`Receiver::space`].
@@ -197,6 +223,7 @@ impl Receiver {
                 .map_err(|_| ProtocolError::InvalidUtf8)?;
         }
         message.buffer.filled += length;
+        message.wire += length as u64;
         frame.received += length as u64;
         self.end_frame_if_complete(sink)
     }
@@ -211,8 +238,9 @@ impl Receiver {
         bytes: &[u8],
         at: &mut usize,
     ) -> Result<Option<Header>, ProtocolError> {
+        let deflates = self.incoming.is_some();
         if self.head_length == 0 {
-            if let Some((header, length)) = Header::parse(&bytes[*at..], self.role)? {
+            if let Some((header, length)) = Header::parse(&bytes[*at..], self.role, deflates)? {
                 *at += length;
                 return Ok(Some(header));
             }
@@ -222,7 +250,7 @@ impl Receiver {
             self.head_length += 1;
             *at += 1;
             let head = &self.head[..usize::from(self.head_length)];
-            if let Some((header, _)) = Header::parse(head, self.role)? {
+            if let Some((header, _)) = Header::parse(head, self.role, deflates)? {
                 self.head_length = 0;
                 return Ok(Some(header));
             }
@@ -265,14 +293,42 @@ impl Receiver {
         }
         if header.is_final && self.message.is_none() {
             let kind = data_kind(header.opcode);
-            if kind == Kind::Text {
-                utf8::check(payload).map_err(|_| ProtocolError::InvalidUtf8)?;
+            if header.is_compressed {
+                return self.take_compressed(kind, payload, sink);
             }
+            check_text(kind, payload)?;
             return Ok(sink.message(kind, Payload::Borrowed(payload), header.length));
         }
-        self.begin_data_frame(header.opcode);
+        self.begin_data_frame(header);
         self.append(payload)?;
         self.end_data_frame(header, sink)
+    }
+
+    /// A compressed message that came whole: inflated into room that the thread keeps.
+    fn take_compressed(
+        &mut self,
+        kind: Kind,
+        payload: &[u8],
+        sink: &mut impl Sink,
+    ) -> Result<Flow, ProtocolError> {
+        let incoming = self.incoming.as_mut().expect("RSV1 needs the extension");
+        let limit = self.limits.message;
+        let mut inflating = incoming.begin();
+        let mut out = SCRATCH.take();
+        out.clear();
+        inflating.feed(payload, &mut out, limit)?;
+        inflating.finish(&mut out, limit)?;
+        incoming.end(inflating);
+        check_text(kind, &out)?;
+        let wire = payload.len() as u64;
+        let flow = match out.len() <= KEPT_SCRATCH {
+            true => sink.message(kind, Payload::Borrowed(&out), wire),
+            false => sink.message(kind, Payload::Assembled(&mut out), wire),
+        };
+        if out.capacity() <= 2 * KEPT_SCRATCH {
+            SCRATCH.set(out);
+        }
+        Ok(flow)
     }
 
     fn take_piece(
@@ -288,27 +344,30 @@ impl Receiver {
         }
         let is_first = frame.received == 0;
         frame.received += piece.len() as u64;
-        let opcode = frame.header.opcode;
-        if opcode as u8 & 0x08 != 0 {
+        let header = frame.header;
+        if header.opcode as u8 & 0x08 != 0 {
             debug_assert!(frame.control.len() + piece.len() <= MAX_CONTROL);
             frame.control.extend_from_slice(piece);
         } else {
             if is_first {
-                self.begin_data_frame(opcode);
+                self.begin_data_frame(&header);
             }
             self.append(piece)?;
         }
         self.end_frame_if_complete(sink)
     }
 
-    fn begin_data_frame(&mut self, opcode: Opcode) {
+    fn begin_data_frame(&mut self, header: &Header) {
+        let incoming = self.incoming.as_mut().filter(|_| header.is_compressed);
         let message = self.message.get_or_insert_with(|| {
             Box::new(Message {
-                kind: data_kind(opcode),
+                kind: data_kind(header.opcode),
                 buffer: Buffer::default(),
                 frame_start: 0,
                 frames: 0,
                 text: utf8::Stream::default(),
+                wire: 0,
+                inflating: incoming.map(|incoming| incoming.begin()),
             })
         });
         message.frame_start = message.buffer.filled;
@@ -316,15 +375,17 @@ impl Receiver {
     }
 
     fn append(&mut self, piece: &[u8]) -> Result<(), ProtocolError> {
+        let limit = self.limits.message;
         let message = self.message.as_mut().expect("a data frame has begun");
-        if message.kind == Kind::Text {
-            message
-                .text
-                .feed(piece)
-                .map_err(|_| ProtocolError::InvalidUtf8)?;
+        message.wire += piece.len() as u64;
+        match &mut message.inflating {
+            None => message.take_plain(piece),
+            Some(inflating) => {
+                let (buffer, start) = message.buffer.vec();
+                inflating.feed(piece, buffer, limit)?;
+                message.check_from(start)
+            }
         }
-        message.buffer.append(piece);
-        Ok(())
     }
 
     fn end_frame_if_complete(&mut self, sink: &mut impl Sink) -> Result<Flow, ProtocolError> {
@@ -349,13 +410,21 @@ impl Receiver {
             return Ok(sink.fragment(message.kind, payload, message.frames - 1, header.length));
         }
         let mut message = self.message.take().expect("a data frame has begun");
+        if let Some(mut inflating) = message.inflating.take() {
+            let (buffer, start) = message.buffer.vec();
+            inflating.finish(buffer, self.limits.message)?;
+            message.check_from(start)?;
+            if let Some(incoming) = &mut self.incoming {
+                incoming.end(inflating);
+            }
+        }
         if message.kind == Kind::Text {
             message
                 .text
                 .finish()
                 .map_err(|_| ProtocolError::InvalidUtf8)?;
         }
-        let wire = message.buffer.filled as u64;
+        let wire = message.wire;
         message.buffer.bytes.truncate(message.buffer.filled);
         let payload = Payload::Assembled(&mut message.buffer.bytes);
         Ok(sink.message(message.kind, payload, wire))
@@ -377,6 +446,32 @@ impl Receiver {
                 Ok(Flow::Stop)
             }
         }
+    }
+}
+
+impl Message {
+    fn take_plain(&mut self, piece: &[u8]) -> Result<(), ProtocolError> {
+        let start = self.buffer.filled;
+        self.buffer.append(piece);
+        self.check_from(start)
+    }
+
+    /// Checks a text from `start` on, and counts what was appended there.
+    fn check_from(&mut self, start: usize) -> Result<(), ProtocolError> {
+        self.buffer.filled = self.buffer.bytes.len();
+        if self.kind == Kind::Text {
+            self.text
+                .feed(&self.buffer.bytes[start..])
+                .map_err(|_| ProtocolError::InvalidUtf8)?;
+        }
+        Ok(())
+    }
+}
+
+fn check_text(kind: Kind, payload: &[u8]) -> Result<(), ProtocolError> {
+    match kind {
+        Kind::Text => utf8::check(payload).map_err(|_| ProtocolError::InvalidUtf8),
+        _ => Ok(()),
     }
 }
 
@@ -432,7 +527,7 @@ mod tests {
     };
 
     fn feed(role: Role, stream: &[u8], size: usize) -> (Record, Option<ProtocolError>) {
-        let mut receiver = Receiver::new(role, LIMITS);
+        let mut receiver = Receiver::new(role, LIMITS, None);
         let mut record = Record::default();
         for piece in stream.chunks(size) {
             let mut piece = piece.to_vec();
@@ -506,7 +601,7 @@ mod tests {
             message: 1 << 20,
             fragments: 4,
         };
-        let mut receiver = Receiver::new(Role::Server, limits);
+        let mut receiver = Receiver::new(Role::Server, limits, None);
         struct Keep(Vec<u8>);
         impl Sink for Keep {
             fn message(&mut self, _: Kind, payload: Payload<'_>, _: u64) -> Flow {

@@ -188,13 +188,16 @@ async fn open(
     rest: Vec<u8>,
 ) {
     let protocol = upgrade::choose_protocol(&upgrade.protocols, &session.plan.protocols);
-    let answer = upgrade::encode_accept(&upgrade.key, protocol, None, &[]);
+    let wishes = session.plan.settings.deflate.as_ref();
+    let deflate = wishes.and_then(|wishes| wishes.choose(&upgrade.extensions));
+    let (agreed, extensions) = deflate.unzip();
+    let answer = upgrade::encode_accept(&upgrade.key, protocol, extensions.as_deref(), &[]);
     if stream.write_all(&answer).await.is_err() {
         return;
     }
     let info = OpenInfo {
         protocol: protocol.unwrap_or_default().to_owned(),
-        extensions: String::new(),
+        extensions: extensions.unwrap_or_default(),
         remote_ip: stream.peer().ip().to_string(),
         remote_port: stream.peer().port(),
         uri: request.target,
@@ -212,6 +215,7 @@ async fn open(
                 client,
                 Source::new(server.source.channel().clone(), client),
                 session.plan.settings.clone(),
+                agreed,
                 stream.take().expect("one ref is one connection"),
                 server.clone(),
             )
