@@ -150,9 +150,9 @@ int32_t WSPLUG_API wsplug_client_create(const char *options, int32_t *client, ch
 int32_t WSPLUG_API wsplug_client_start(int32_t client, const char *options, char **reply);
 
 // Closes a connection, ours or accepted, with "code" (1000) and "reason". A "close" event follows; messages
-// that still arrive before it are dropped. Ends reconnection, also while it waits. For a client of ours
-// it waits until the connection has ended, at most closeTimeoutMs and a second, unless "wait" is false or
-// it is called inside a callback.
+// that still arrive before it are dropped. Ends reconnection, also while it waits. Waits until the
+// connection has ended, at most closeTimeoutMs and a second, unless "wait" is false or it is called inside
+// a callback.
 int32_t WSPLUG_API wsplug_client_stop(int32_t client, const char *options, char **reply);
 
 // Sends a message on a connection, ours or accepted. Queued when it returns. WSPLUG_QUEUE_FULL if

@@ -21,7 +21,7 @@ use crate::library::{self, Peer};
 use crate::protocol::{Kind, close};
 use crate::transport::is_network_thread;
 
-/// What is given to the thread that connects, beyond the time-out of the try.
+/// Beyond their time-outs, what connecting and closing leave to the system.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// The connection behind a ref, ours or accepted.
@@ -238,6 +238,11 @@ fn stop_accepted(
             "connection {} is closing already",
             connection.client
         )));
+    }
+    let patience = connection.close_timeout() + GRACE;
+    if options.wait && may_wait() && !connection.await_end(Instant::now() + patience) {
+        connection.abort();
+        connection.await_end(Instant::now() + GRACE);
     }
     let mut reply = Map::new();
     reply.insert("ref".into(), connection.client.into());

@@ -6,10 +6,10 @@ mod outbox;
 mod task;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use crate::error::{Error, Result, Status};
 use crate::events::Source;
@@ -145,6 +145,8 @@ pub struct Connection {
     stream: Stream,
     outbox: Mutex<Outbox>,
     owner: Arc<dyn Owner>,
+    has_ended: Mutex<bool>,
+    ended: Condvar,
 }
 
 impl Connection {
@@ -169,6 +171,8 @@ impl Connection {
             stream,
             outbox: Mutex::new(outbox),
             owner,
+            has_ended: Mutex::new(false),
+            ended: Condvar::new(),
         })
     }
 
@@ -265,6 +269,27 @@ impl Connection {
         let mut outbox = self.outbox.lock();
         outbox.is_aborted = true;
         unlock_and_wake(outbox);
+    }
+
+    /// Waits until the socket is closed; false at the deadline.
+    pub fn await_end(&self, deadline: Instant) -> bool {
+        let mut has_ended = self.has_ended.lock();
+        while !*has_ended {
+            if self.ended.wait_until(&mut has_ended, deadline).timed_out() {
+                return *has_ended;
+            }
+        }
+        true
+    }
+
+    /// How long its close handshake may take.
+    pub fn close_timeout(&self) -> Duration {
+        self.settings.close_timeout
+    }
+
+    fn tell_end(&self) {
+        *self.has_ended.lock() = true;
+        self.ended.notify_all();
     }
 
     /// Whether messages can be sent.

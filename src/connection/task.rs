@@ -621,6 +621,7 @@ impl Drop for Task {
         } else {
             self.finish(close::ABNORMAL, "the library was shut down", false);
         }
+        self.connection.tell_end();
     }
 }
 

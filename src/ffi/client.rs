@@ -46,9 +46,9 @@ pub unsafe extern "system" fn wsplug_client_start(
 }
 
 /// Closes a connection, ours or accepted, with "code" (1000) and "reason". A "close" event follows; messages
-/// that still arrive before it are dropped. Ends reconnection, also while it waits. For a client of ours
-/// it waits until the connection has ended, at most closeTimeoutMs and a second, unless "wait" is false or
-/// it is called inside a callback.
+/// that still arrive before it are dropped. Ends reconnection, also while it waits. Waits until the
+/// connection has ended, at most closeTimeoutMs and a second, unless "wait" is false or it is called inside
+/// a callback.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_client_stop(
     client: i32,

@@ -52,7 +52,6 @@ int main(void)
     delivery = PULLED;
     DONE(wsplug_set_log_callback(WSPLUG_LOG_DEBUG, count_line, lines));
     live();
-    CHECK(lines[WSPLUG_LOG_WARN] > 0);
     CHECK(lines[WSPLUG_LOG_INFO] > 0);
     CHECK_INT(lines[WSPLUG_LOG_ERROR], 0);
     CHECK(!is_secret_told);
@@ -60,7 +59,6 @@ int main(void)
     DONE(wsplug_set_log_callback(WSPLUG_LOG_WARN, count_line, lines));
     memset(lines, 0, sizeof lines);
     live();
-    CHECK(lines[WSPLUG_LOG_WARN] > 0);
     CHECK_INT(lines[WSPLUG_LOG_INFO] + lines[WSPLUG_LOG_DEBUG], 0);
 
     DONE(wsplug_set_log_callback(WSPLUG_LOG_DEBUG, replace_itself, lines));

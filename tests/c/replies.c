@@ -4,11 +4,11 @@
 static const char server_options[] =
     "port host backlog maxConnections method worker window process handshakeTimeoutMs closeTimeoutMs maxMessage "
     "maxFragments maxHeadBytes pingInterval pingTimeout sendQueueBytes sendStallMs eventQueueBytes "
-    "maxPendingHandshakes maxPerIp protocols dispatch fragments drain";
+    "maxPendingHandshakes maxPerIp protocols origins paths files fragments drain";
 static const char client_options[] =
     "url method worker window process pingInterval pingTimeout enableAutomaticReconnection enablePong "
-    "perMessageDeflate disablePerMessageDeflate headers protocols timeout closeTimeoutMs maxMessage maxFragments "
-    "maxHeadBytes sendQueueBytes sendStallMs eventQueueBytes maxWaitBetweenReconnectionRetries dispatch fragments drain";
+    "perMessageDeflate headers protocols timeout closeTimeoutMs maxMessage maxFragments "
+    "maxHeadBytes sendQueueBytes sendStallMs eventQueueBytes maxWaitBetweenReconnectionRetries fragments drain";
 
 /* At least these members. */
 static void check_has(const char *names)
