@@ -182,9 +182,10 @@ fn row_01_null_options_mean_the_defaults() {
 
 /// A create that fails, and says so in words that hold all of `parts`.
 fn refused(host: &Host, options: impl AsRef<[u8]>, parts: &[&str]) -> Value {
-    let reply = host
-        .call(&[b"server_create", options.as_ref()])
-        .fails(INVALID_OPTIONS, parts);
+    let given = String::from_utf8_lossy(options.as_ref());
+    let reply = host.call(&[b"server_create", options.as_ref()]);
+    assert_eq!(reply.status, INVALID_OPTIONS, "{given}: {}", reply.body);
+    let reply = reply.fails(INVALID_OPTIONS, parts);
     assert_eq!(reply.reference, 0, "nothing has been created");
     reply.body
 }
@@ -194,8 +195,13 @@ fn row_02_json_that_is_none_is_an_error_with_its_place() {
     let scene = Scene::new();
     let host = &scene.host;
     let deep = 10_000;
-    refused(host, b"{\"host\":\"\xff\xfe\"}", &["utf-8"]);
-    refused(host, b"{\"host\":\"\xed\xa0\x80\"}", &["utf-8"]);
+    for bytes in [
+        &b"{\"host\":\"\xff\xfe\"}"[..],
+        b"{\"host\":\"\xed\xa0\x80\"}",
+    ] {
+        host.call(&[b"server_create", bytes])
+            .fails(INVALID_ARGUMENT, &["options", "utf-8", "byte 9"]);
+    }
     for (options, place) in [
         ("{\"port\":80".to_owned(), "column 10"),
         ("{\"port\":".to_owned(), "column 8"),
@@ -235,7 +241,7 @@ fn row_02_an_option_of_the_wrong_type_or_out_of_range_is_named_with_what_was_giv
         (r#"{"host":["a"]}"#, "host", ""),
         (r#"{"maxConnections":-5}"#, "maxConnections", "-5"),
         (r#"{"maxMessage":"16 MiB"}"#, "maxMessage", "16 MiB"),
-        (r#"{"pingInterval":-1}"#, "pingInterval", "-1"),
+        (r#"{"pingInterval":-2}"#, "pingInterval", "-2"),
         (r#"{"pingInterval":true}"#, "pingInterval", "true"),
         (
             r#"{"handshakeTimeoutMs":99999999999999999999}"#,
@@ -246,7 +252,7 @@ fn row_02_an_option_of_the_wrong_type_or_out_of_range_is_named_with_what_was_giv
         (r#"{"method":7}"#, "method", "7"),
         (r#"{"window":4294967296}"#, "window", "4294967296"),
         (r#"{"dispatch":"sometimes"}"#, "dispatch", "sometimes"),
-        (r#"{"port":80,"port":81}"#, "port", "port"),
+        (r#"{"port":80,"port":81}"#, "", "\"port\" is given twice"),
     ] {
         let body = refused(host, options, &[option, given]);
         if !option.is_empty() {
@@ -307,6 +313,7 @@ fn row_02_options_of_100_mb_are_read_or_refused_and_their_memory_comes_back() {
         }
     }
     assert!(started.elapsed() < WATCHDOG, "{:?}", started.elapsed());
+    ask!(scene.host, "trim");
     let grown = scene.host.rss().saturating_sub(scene.ready().rss);
     assert!(grown < 16 * MIB, "{} KiB are still held", grown >> 10);
     scene.finish();

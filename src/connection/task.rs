@@ -358,56 +358,29 @@ impl Task {
             return;
         }
         let connection = &self.connection;
-        let settings = &*connection.settings;
-        if settings.role == Role::Server {
+        if connection.settings.role == Role::Server {
             ROOM.with_borrow_mut(|room| {
                 if room.capacity() > 0 {
                     connection.outbox.lock().lend(room);
                 }
             });
         }
-        let (result, pongs, last_pong, close) = {
+        let (result, close) = {
             let mut inbox = Inbox {
                 delivery: connection.source.begin(),
-                settings,
+                connection,
                 is_open: self.phase == Phase::Open,
                 expects_pong: self.ping_sent.is_some(),
-                pongs: Vec::new(),
-                last_pong: 0,
+                held_pong: &mut self.held_pong,
                 close: None,
             };
             let result = feed(&mut self.receiver, &mut inbox);
-            (result, inbox.pongs, inbox.last_pong, inbox.close)
+            (result, inbox.close)
         };
-        if !pongs.is_empty() {
-            self.answer_pings(&pongs, last_pong);
-        }
         match (result, close) {
             (Err(error), _) => self.fail(&error, now),
             (Ok(()), Some((code, reason))) => self.closed_by_peer(code, &reason, now),
             (Ok(()), None) => {}
-        }
-    }
-
-    fn answer_pings(&mut self, pongs: &[u8], last: usize) {
-        let mut outbox = self.connection.outbox.lock();
-        if outbox.stage != Stage::Open {
-            return;
-        }
-        if outbox.queued() + pongs.len() <= PONG_BYTES {
-            self.held_pong = None;
-            outbox.append(pongs.len(), |frames| frames.extend_from_slice(pongs));
-        } else {
-            drop(outbox);
-            let header = frame::frame_length(self.settings().role, 0);
-            let mut payload = pongs[last + header..].to_vec();
-            if self.settings().role == Role::Client {
-                let key = pongs[last + 2..last + 6]
-                    .try_into()
-                    .expect("a mask has four bytes");
-                crate::protocol::mask::apply(key, 0, &mut payload);
-            }
-            self.held_pong = Some(payload);
         }
     }
 
@@ -638,16 +611,33 @@ fn keep_room(room: Vec<u8>) {
 /// What the receiver found, on its way to the host.
 struct Inbox<'a> {
     delivery: Delivery<'a>,
-    settings: &'a Settings,
+    connection: &'a Connection,
     /// False once a close was asked for: what still comes is not the host's any more.
     is_open: bool,
     expects_pong: bool,
-    pongs: Vec<u8>,
-    last_pong: usize,
+    held_pong: &'a mut Option<Vec<u8>>,
     close: Option<(u16, String)>,
 }
 
 impl Inbox<'_> {
+    /// Queues the pong now, so that it leaves before the answers to the messages behind the ping.
+    fn answer_ping(&mut self, payload: &[u8]) {
+        let role = self.connection.settings.role;
+        let length = frame::frame_length(role, payload.len());
+        let mut outbox = self.connection.outbox.lock();
+        if outbox.stage != Stage::Open {
+            return;
+        }
+        if outbox.queued() + length > PONG_BYTES {
+            *self.held_pong = Some(payload.to_vec());
+            return;
+        }
+        *self.held_pong = None;
+        outbox.append(length, |frames| {
+            frame::encode(role, Opcode::Pong, payload, frames);
+        });
+    }
+
     fn flow(&self) -> Flow {
         match self.delivery.has_credit() {
             true => Flow::Continue,
@@ -666,7 +656,7 @@ impl Sink for Inbox<'_> {
     }
 
     fn fragment(&mut self, kind: Kind, data: &[u8], index: u32, wire: u64) -> Flow {
-        if !self.is_open || !self.settings.fragments {
+        if !self.is_open || !self.connection.settings.fragments {
             return Flow::Continue;
         }
         self.delivery.push(Event::Fragment {
@@ -679,9 +669,8 @@ impl Sink for Inbox<'_> {
     }
 
     fn ping(&mut self, payload: &[u8]) -> Flow {
-        if self.settings.enable_pong {
-            self.last_pong = self.pongs.len();
-            frame::encode(self.settings.role, Opcode::Pong, payload, &mut self.pongs);
+        if self.connection.settings.enable_pong {
+            self.answer_ping(payload);
         }
         if !self.is_open {
             return Flow::Continue;
@@ -692,7 +681,7 @@ impl Sink for Inbox<'_> {
 
     fn pong(&mut self, payload: &[u8]) -> Flow {
         let answers_us = self.expects_pong && payload.is_empty();
-        if !self.is_open || (answers_us && !self.settings.report_pongs) {
+        if !self.is_open || (answers_us && !self.connection.settings.report_pongs) {
             return Flow::Continue;
         }
         self.delivery.push(Event::Pong(payload));

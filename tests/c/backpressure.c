@@ -179,7 +179,8 @@ static void a_host_that_does_not_look_loses_nothing(void)
         sched_yield();
     }
     int64_t grown = resident_bytes() - before;
-    if (grown > 8 * 1024 * 1024 && getenv("WSPLUG_TEST_MEMORY_IS_OTHER") == NULL)
+    /* Tools that watch the program need memory of their own. */
+    if (grown > 8 * 1024 * 1024 && slowness() == 1)
         failed(__FILE__, __LINE__, "%lld bytes more are held", (long long)grown);
 
     for (int32_t i = 0; i < FLOOD; i++) {

@@ -171,7 +171,7 @@ static void error_tells_why_and_when_it_is_tried_again(void)
 {
     int their_port, listener = raw_listen(&their_port);
     close(listener);
-    int32_t client = new_client(json("{'url':'ws://127.0.0.1:%d/'}", their_port));
+    int32_t client = new_client(json("{'url':'ws://127.0.0.1:%d/','retryFirst':true}", their_port));
     DONE(wsplug_client_start(client, "{\"wait\":false}", NULL));
     for (int i = 1; i <= 3; i++) {
         struct event *event = AWAIT("error", client);
@@ -184,7 +184,7 @@ static void error_tells_why_and_when_it_is_tried_again(void)
     }
     DONE(wsplug_client_clear(client, NULL));
 
-    /* Without reconnection there is one, and no next try. A start that waits has it in its reply instead. */
+    /* Where nothing is tried again there is one. A start that waits has it in its reply instead. */
     client = new_client(json("{'url':'ws://127.0.0.1:%d/','enableAutomaticReconnection':false}", their_port));
     DONE(wsplug_client_start(client, "{\"wait\":false}", NULL));
     CHECK_JSON(AWAIT("error", client)->context, "wait_time", "0");

@@ -607,8 +607,8 @@ static void fault_17(void)
     long long waits[6];
     pulled();
     close(listener);
-    int32_t client = new_client(json("{'url':'ws://127.0.0.1:%d/','maxWaitBetweenReconnectionRetries':1000}", port));
-    int32_t twin = new_client(json("{'url':'ws://127.0.0.1:%d/','maxWaitBetweenReconnectionRetries':1000}", port));
+    const char *options = json("{'url':'ws://127.0.0.1:%d/','maxWaitBetweenReconnectionRetries':1000,'retryFirst':true}", port);
+    int32_t client = new_client(options), twin = new_client(options);
     DONE(wsplug_client_start(client, "{\"wait\":false}", replied()));
     DONE(wsplug_client_start(twin, "{\"wait\":false}", replied()));
     bool differ = false, is_full = true;
@@ -631,6 +631,11 @@ static void fault_17(void)
     DONE(wsplug_server_clear(server, NULL));
     AWAIT("close", client);
     AWAIT("error", client);
+
+    /* Who does not ask for that is told once that the first attempt failed. */
+    int32_t once = new_client(json("{'url':'ws://127.0.0.1:%d/'}", port));
+    DONE(wsplug_client_start(once, "{\"wait\":false}", replied()));
+    CHECK_JSON(AWAIT("error", once)->context, "wait_time", "0");
 }
 
 int main(int count, char **arguments)

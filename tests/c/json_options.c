@@ -42,7 +42,7 @@ static void what_is_not_json(void)
     SERVER("null", NULL, "object");
     SERVER("80", NULL, "object");
     SERVER("\"port\"", NULL, "object");
-    SERVER("{\"port\":80,\"port\":81}", "port", "twice");
+    SERVER("{\"port\":80,\"port\":81}", NULL, "port twice");
 }
 
 static void what_is_nested_deep(void)
@@ -151,7 +151,8 @@ static void what_is_unknown_is_named(void)
     DONE(wsplug_server_start(server, whole, replied()));
     CHECK(!json_has(reply, "ignoredOptions"));
     free(whole);
-    DONE(wsplug_server_start(new_server("{\"port\":0}"), "{\"wrker\":\"w\"}", replied()));
+    server = new_server("{\"port\":0}");
+    DONE(wsplug_server_start(server, "{\"wrker\":\"w\"}", replied()));
     CHECK(strstr(json_at(reply, "ignoredOptions"), "worker") != NULL);
 }
 
@@ -175,7 +176,7 @@ static void nothing_has_happened(void)
     CHECK_INT(made, 0);
 
     int32_t client = new_client("{\"url\":\"ws://127.0.0.1:9/\",\"enableAutomaticReconnection\":false}");
-    refused(__FILE__, __LINE__, wsplug_client_start(client, "{\"timeout\":-1}", replied()), "timeout", "timeout");
+    refused(__FILE__, __LINE__, wsplug_client_start(client, "{\"timeout\":-7}", replied()), "timeout", "timeout");
     refused(__FILE__, __LINE__, wsplug_client_stop(client, "{\"code\":\"x\"}", replied()), "code", "code");
     const int codes[] = {0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, -1, 70000};
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)

@@ -75,6 +75,8 @@ static void act(int32_t sender, int what)
         DONE(wsplug_server_clear(made, NULL));
         break;
     }
+    /* Each thread has its own, and the library's threads do not come to the end of the program. */
+    replied();
 }
 
 static void WSPLUG_API act_on_message(int32_t from_server, int32_t sender, int32_t kind, const void *data, int32_t length,

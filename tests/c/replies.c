@@ -116,10 +116,10 @@ static void starting_a_client_fails(void)
     DONE(wsplug_client_clear(client, NULL));
 }
 
-/* A server that answers with something else than 101 is in the reply with its status and headers. */
+/* A server that answers with something else than 101 is in the reply with its status. */
 static void *refuse(void *listener)
 {
-    static const char answer[] = "HTTP/1.1 404 Not Found\r\nX-Why: gone\r\nContent-Length: 0\r\n\r\n";
+    static const char answer[] = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
     int fd = raw_accept(*(int *)listener);
     raw_head(fd);
     CHECK(raw_write(fd, answer, sizeof answer - 1));
@@ -136,7 +136,6 @@ static void an_http_answer_is_in_the_reply(void)
     REFUSED(WSPLUG_NETWORK, wsplug_client_start(client, NULL, replied()));
     CHECK_JSON(reply, "success", "false");
     CHECK_JSON(reply, "http_status", "404");
-    CHECK_JSON(reply, "headers.X-Why", "'gone'");
     CHECK(strstr(json_text(reply, "errorStr"), "404") != NULL);
     pthread_join(thread, NULL);
     close(listener);
@@ -154,7 +153,6 @@ static void sending_as_a_client(int32_t client)
     REFUSED(WSPLUG_UNKNOWN_REF, wsplug_client_send(client + 1000, WSPLUG_TEXT, "x", 1, replied()));
     CHECK_MEMBERS(reply, "", "success compressionError payloadSize wireSize error");
     CHECK_JSON(reply, "success", "false");
-    CHECK_JSON(reply, "payloadSize", "1");
     CHECK_JSON(reply, "wireSize", "0");
 }
 

@@ -160,10 +160,11 @@ impl Peer {
         Peer::of(stream, true)
     }
 
-    /// As `tcp`, with little room for what we have not read.
+    /// As `tcp`, with little room for what we have not read and for what has not left.
     pub fn tcp_with_little_room(port: u16) -> Peer {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
+        socket.set_send_buffer_size(16384).unwrap();
         socket
             .connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())
             .unwrap();

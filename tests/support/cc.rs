@@ -182,7 +182,7 @@ pub enum Under {
     ThreadSanitizer,
     /// Errors and lost blocks.
     Valgrind,
-    /// Errors only: for programs that end while threads of the library run, whose stacks nobody can free.
+    /// Errors only: for programs that end, or whose children do, while threads of the library hold memory.
     ValgrindWithoutLeaks,
 }
 

@@ -114,6 +114,17 @@ impl Scene {
         let client = self.client(json!({"url": server.url()}));
         ask!(self.host, "client_start", client, "{}").ok();
         self.clear();
+        // The sockets of what has been cleared close a moment later.
+        let mut last = Footing::of(&self.host);
+        let mut since = Instant::now();
+        let settled = soon(WATCHDOG, || {
+            let now = Footing::of(&self.host);
+            if (now.fds, now.threads) != (last.fds, last.threads) {
+                (last, since) = (now, Instant::now());
+            }
+            since.elapsed() > Duration::from_millis(100)
+        });
+        assert!(settled, "the host never comes to rest: {last:?}");
         while pulls && ask!(self.host, "event_next", 0).status == OK {}
         self.host.take(|_| true);
     }
