@@ -73,6 +73,11 @@ impl<T: Clone, const SIGN: i32> Table<T, SIGN> {
         removed
     }
 
+    /// Lets everything go, and the memory with it.
+    pub fn clear(&self) {
+        *self.objects.write() = RefMap::default();
+    }
+
     /// Everything that is live now, in ascending order of age.
     pub fn all(&self) -> Vec<T> {
         let objects = self.objects.read();

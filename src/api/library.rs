@@ -11,6 +11,7 @@ use super::reply::{self, Reply};
 use crate::error::Result;
 use crate::events::hub;
 use crate::library;
+use crate::registry::RefMap;
 
 /// What `shutdown` waits for where the host does not say.
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(10);
@@ -39,7 +40,7 @@ fn try_init(options: &str) -> Result<Map<String, serde_json::Value>> {
 pub fn shutdown(timeout_ms: i32) -> Result<crate::error::Status> {
     let timeout = u64::try_from(timeout_ms).map_or(DEFAULT_PATIENCE, Duration::from_millis);
     let status = library::shutdown(timeout)?;
-    config::SERVERS.lock().clear();
-    config::CLIENTS.lock().clear();
+    *config::SERVERS.lock() = RefMap::default();
+    *config::CLIENTS.lock() = RefMap::default();
     Ok(status)
 }

@@ -446,6 +446,9 @@ impl Task {
             due = Some(due.map_or(time, |known: Instant| known.min(time)));
         };
         if let (Some(stall), false) = (settings.send_stall, self.writing.is_empty()) {
+            if now >= self.last_write + stall && self.has_drained() {
+                self.last_write = now;
+            }
             let deadline = self.last_write + stall;
             if now >= deadline {
                 let unsent = self.writing.unsent_messages(settings.role)
@@ -491,6 +494,21 @@ impl Task {
             at(self.next_ping.unwrap_or(next));
         }
         due
+    }
+
+    /// Whether the system has sent something since it last told us that it has room.
+    fn has_drained(&mut self) -> bool {
+        let mut slices = [IoSlice::new(&[]); 1];
+        self.writing.slices(&mut slices);
+        match self.connection.stream.write_now(&slices[0]) {
+            Ok(written) => {
+                self.writing.advance(written);
+                self.unsettled += written;
+                self.settle();
+                written > 0
+            }
+            Err(_) => false,
+        }
     }
 
     fn send_ping(&mut self, now: Instant) {

@@ -70,6 +70,9 @@ impl Gate {
             CHANGED.wait(&mut waits);
             if let Some(waits_for) = waits.as_mut() {
                 waits_for.remove(&me);
+                if waits_for.is_empty() {
+                    *waits = None;
+                }
             }
         };
         WAITERS.fetch_sub(1, SeqCst);

@@ -122,15 +122,8 @@ pub fn shutdown(timeout: Duration) -> Result<Status> {
     }
     // What has not ended by now ends with its thread, which posts the "close" that is owed.
     let is_joined = network.join(deadline);
-    for peer in PEERS.all() {
-        match peer {
-            Peer::Own(client) => PEERS.remove(client.client),
-            Peer::Accepted(connection) => PEERS.remove(connection.client),
-        };
-    }
-    for server in servers {
-        SERVERS.remove(server.server);
-    }
+    PEERS.clear();
+    SERVERS.clear();
     let is_delivered = hub().end_caller(deadline);
     hub().forget_handlers();
     *STATE.lock() = State::Down { threads: 1 };

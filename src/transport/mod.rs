@@ -96,6 +96,12 @@ impl Stream {
         }
     }
 
+    /// Writes without asking for readiness, which the system tells only once a third of its buffer is free: with a slow
+    /// peer and a large buffer that takes minutes in which bytes do leave.
+    pub fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        SockRef::from(&self.tcp).send_with_flags(bytes, SEND_FLAGS)
+    }
+
     /// One system call. None: the socket is not ready after all.
     fn attempt(
         &self,

@@ -210,6 +210,8 @@ pub fn check(name: &str, arguments: &[&str], under: Under) {
                     "--errors-for-leak-kinds=definite,indirect,possible",
                 ]);
             }
+            let suppressions = project().join("tests/c/valgrind.supp");
+            valgrind.arg(format!("--suppressions={}", suppressions.display()));
             valgrind.arg(program);
             valgrind
         }
