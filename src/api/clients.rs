@@ -14,7 +14,7 @@ use super::pull;
 use super::reply::{self, Reply};
 use super::servers::may_wait;
 use crate::client::{Client, Started, failed};
-use crate::connection::{Connection, Sent};
+use crate::connection::{Connection, Sent, send_inline};
 use crate::error::{Error, Result, Status};
 use crate::events::{Channel, OpenInfo, Source, headers_object, retire};
 use crate::library::{self, Peer};
@@ -254,6 +254,9 @@ fn stop_accepted(
 
 /// Sends on a connection, ours or accepted.
 pub fn client_send(client: i32, kind: Kind, data: &[u8]) -> Result<Sent> {
+    if let Some(sent) = send_inline(client, kind, data) {
+        return sent;
+    }
     match find_peer(client)? {
         Peer::Own(own) => own.send(kind, data),
         Peer::Accepted(connection) => connection.send(kind, data),

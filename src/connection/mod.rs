@@ -2,10 +2,12 @@
 //! Does not know who accepted or dialled it.
 
 mod closing;
+mod cork;
 mod outbox;
 mod task;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Release};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -144,6 +146,8 @@ pub struct Connection {
     agreed: Option<Agreed>,
     stream: Stream,
     outbox: Mutex<Outbox>,
+    /// Somebody has put something into the outbox since the present inline delivery began.
+    is_touched: AtomicBool,
     owner: Arc<dyn Owner>,
     has_ended: Mutex<bool>,
     ended: Condvar,
@@ -170,6 +174,7 @@ impl Connection {
             agreed,
             stream,
             outbox: Mutex::new(outbox),
+            is_touched: AtomicBool::new(false),
             owner,
             has_ended: Mutex::new(false),
             ended: Condvar::new(),
@@ -244,20 +249,24 @@ impl Connection {
         // An empty queue always takes one message, however large.
         if !kind.is_control() && queued > 0 && queued + length > self.settings.send_queue {
             outbox.wants_drain = self.settings.drain;
-            return Err(Error::new(
-                Status::QueueFull,
-                format!(
-                    "{queued} bytes wait to be sent to connection {}; sendQueueBytes is {}",
-                    self.client, self.settings.send_queue
-                ),
-            ));
+            return Err(queue_full(self, queued));
         }
+        // Under the lock, before anything is appended.
+        self.is_touched.store(true, Release);
         Ok(())
+    }
+
+    fn compresses(&self, kind: Kind, length: usize) -> bool {
+        let wishes = self.settings.deflate.as_ref();
+        self.agreed.is_some()
+            && !kind.is_control()
+            && wishes.is_some_and(|wishes| length >= wishes.threshold)
     }
 
     /// Begins the close handshake; false if it has begun already.
     pub fn close(&self, code: u16, reason: &str) -> bool {
         let mut outbox = self.outbox.lock();
+        self.is_touched.store(true, Release);
         let begins = outbox.begin_close(self.settings.role, code, reason);
         outbox.is_closed_by_host |= begins;
         unlock_and_wake(outbox);
@@ -296,6 +305,21 @@ impl Connection {
     pub fn is_open(&self) -> bool {
         self.outbox.lock().stage == Stage::Open
     }
+}
+
+/// Sends to `client` if it is the one whose message the calling thread delivers inline. None: not so.
+pub fn send_inline(client: i32, kind: Kind, payload: &[u8]) -> Option<Result<Sent>> {
+    cork::send(client, kind, payload)
+}
+
+fn queue_full(connection: &Connection, queued: usize) -> Error {
+    Error::new(
+        Status::QueueFull,
+        format!(
+            "{queued} bytes wait to be sent to connection {}; sendQueueBytes is {}",
+            connection.client, connection.settings.send_queue
+        ),
+    )
 }
 
 /// What may be sent, before anything is.

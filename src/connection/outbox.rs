@@ -67,6 +67,20 @@ impl Frames {
         }
     }
 
+    /// Bytes that have not left.
+    pub fn len(&self) -> usize {
+        let pieces: usize = self.pieces.iter().map(|piece| piece.len()).sum();
+        pieces + self.tail.len() - self.sent
+    }
+
+    /// Adds complete frames behind the others; their room is kept for the caller where it is not needed.
+    pub fn append(&mut self, frames: &mut Vec<u8>) {
+        match self.tail.is_empty() {
+            true => std::mem::swap(&mut self.tail, frames),
+            false => self.tail.append(frames),
+        }
+    }
+
     /// How many messages have not left whole.
     pub fn unsent_messages(&self, role: Role) -> usize {
         let mut sent = self.sent;
@@ -88,8 +102,10 @@ impl Frames {
 #[derive(Default)]
 pub struct Outbox {
     waiting: Frames,
-    /// Bytes that wait here and in the task's hands.
-    queued: usize,
+    /// Bytes that wait here.
+    waiting_bytes: usize,
+    /// Bytes in the task's hands, as far as it has told.
+    in_flight: usize,
     pub stage: Stage,
     /// The code and reason of our own close frame.
     own_close: Option<(u16, String)>,
@@ -106,7 +122,7 @@ pub struct Outbox {
 impl Outbox {
     /// Bytes that have not been handed to the system.
     pub fn queued(&self) -> usize {
-        self.queued
+        self.waiting_bytes + self.in_flight
     }
 
     /// What compresses a message of this kind and length, if it is to be.
@@ -119,13 +135,13 @@ impl Outbox {
     /// Adds frames of `length` bytes.
     pub fn append(&mut self, length: usize, write: impl FnOnce(&mut Vec<u8>)) {
         write(&mut self.waiting.tail);
-        self.queued += length;
+        self.waiting_bytes += length;
     }
 
     /// Adds a frame that others send too. Small ones are copied: that costs less than another slice.
     pub fn append_shared(&mut self, frame: &Bytes) {
         const COPIED: usize = 4096;
-        self.queued += frame.len();
+        self.waiting_bytes += frame.len();
         if frame.len() <= COPIED {
             self.waiting.tail.extend_from_slice(frame);
             return;
@@ -161,11 +177,12 @@ impl Outbox {
     pub fn take(&mut self, spare: &mut Frames) {
         debug_assert!(spare.is_empty());
         std::mem::swap(&mut self.waiting, spare);
+        self.in_flight = std::mem::take(&mut self.waiting_bytes);
     }
 
-    /// `written` bytes have left.
-    pub fn settle(&mut self, written: usize) {
-        self.queued = self.queued.saturating_sub(written);
+    /// The task tells how many bytes it still has.
+    pub fn settle(&mut self, in_flight: usize) {
+        self.in_flight = in_flight;
     }
 
     pub fn is_empty(&self) -> bool {
@@ -175,13 +192,6 @@ impl Outbox {
     /// How many messages wait here.
     pub fn unsent_messages(&self, role: Role) -> usize {
         self.waiting.unsent_messages(role)
-    }
-
-    /// Room for frames, so that they need not allocate.
-    pub fn lend(&mut self, room: &mut Vec<u8>) {
-        if self.waiting.tail.capacity() == 0 {
-            std::mem::swap(&mut self.waiting.tail, room);
-        }
     }
 }
 

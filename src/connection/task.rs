@@ -1,16 +1,18 @@
 //! Knows how one connection's reads, writes and timers become one future.
 //! Does not know its ref's owner, but for telling it that the connection is closed.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io::{IoSlice, IoSliceMut};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Release;
 use std::task::{Context, Poll};
 
 use tokio::time::{Instant, Sleep};
 
 use super::closing::code_of;
+use super::cork;
 use super::outbox::{Frames, Stage};
 use super::{Connection, Settings};
 use crate::events::{Delivery, ErrorInfo, Event, Ticket};
@@ -18,7 +20,7 @@ use crate::log;
 use crate::protocol::deflate::Incoming;
 use crate::protocol::frame::{self, Opcode};
 use crate::protocol::receiver::{Flow, Payload, Receiver, Sink};
-use crate::protocol::{Kind, ProtocolError, Role, close};
+use crate::protocol::{Kind, ProtocolError, close};
 
 /// What one system call may read: shared by the connections of a network thread, none of which holds it while it waits.
 const READ_BUFFER: usize = 128 * 1024;
@@ -33,7 +35,7 @@ const SLICES: usize = 16;
 
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-    static ROOM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// How a connection ended, as its "close" event says.
@@ -64,8 +66,6 @@ pub struct Task {
     /// Bytes that were read and not taken, for want of credit.
     rest: Vec<u8>,
     writing: Frames,
-    /// Bytes written since the outbox was told.
-    unsettled: usize,
     /// The system's word, once the socket takes nothing more.
     write_error: Option<String>,
     is_shut: bool,
@@ -100,7 +100,6 @@ impl Task {
             end: None,
             rest,
             writing: Frames::default(),
-            unsettled: 0,
             write_error: None,
             is_shut: false,
             held_pong: None,
@@ -199,7 +198,6 @@ impl Task {
             match self.connection.stream.poll_write(context, &slices[..count]) {
                 Poll::Ready(Ok(written)) => {
                     self.writing.advance(written);
-                    self.unsettled += written;
                     self.last_write = now;
                 }
                 Poll::Ready(Err(error)) => {
@@ -220,12 +218,9 @@ impl Task {
 
     /// Takes from the outbox what came since; false if nothing did.
     fn refill(&mut self, now: Instant) -> bool {
-        let room = self.writing.take_room();
-        if room.capacity() > 0 {
-            keep_room(room);
-        }
+        keep_room(self.writing.take_room());
         let mut outbox = self.connection.outbox.lock();
-        outbox.settle(std::mem::take(&mut self.unsettled));
+        outbox.settle(self.writing.len());
         if outbox.is_empty() {
             let is_drained = std::mem::take(&mut outbox.wants_drain);
             drop(outbox);
@@ -261,7 +256,7 @@ impl Task {
     /// Tells the outbox what has left, and the host if it waits for room.
     fn settle(&mut self) {
         let mut outbox = self.connection.outbox.lock();
-        outbox.settle(std::mem::take(&mut self.unsettled));
+        outbox.settle(self.writing.len());
         let buffered = outbox.queued();
         // At half, so that "drain" is worth a batch of sends.
         if outbox.wants_drain && buffered <= self.connection.settings.send_queue / 2 {
@@ -358,16 +353,15 @@ impl Task {
             return;
         }
         let connection = &self.connection;
-        if connection.settings.role == Role::Server {
-            ROOM.with_borrow_mut(|room| {
-                if room.capacity() > 0 {
-                    connection.outbox.lock().lend(room);
-                }
-            });
-        }
+        let is_inline;
         let (result, close) = {
+            let delivery = connection.source.begin();
+            is_inline = delivery.is_inline();
+            if is_inline {
+                cork::begin(connection, ROOM.take());
+            }
             let mut inbox = Inbox {
-                delivery: connection.source.begin(),
+                delivery,
                 connection,
                 is_open: self.phase == Phase::Open,
                 expects_pong: self.ping_sent.is_some(),
@@ -377,6 +371,11 @@ impl Task {
             let result = feed(&mut self.receiver, &mut inbox);
             (result, inbox.close)
         };
+        if is_inline {
+            let mut frames = cork::end();
+            self.writing.append(&mut frames);
+            keep_room(frames);
+        }
         match (result, close) {
             (Err(error), _) => self.fail(&error, now),
             (Ok(()), Some((code, reason))) => self.closed_by_peer(code, &reason, now),
@@ -503,7 +502,6 @@ impl Task {
         match self.connection.stream.write_now(&slices[0]) {
             Ok(written) => {
                 self.writing.advance(written);
-                self.unsettled += written;
                 self.settle();
                 written > 0
             }
@@ -608,6 +606,7 @@ impl Drop for Task {
     /// The library was shut down, or the task panicked: the host is owed its "close".
     fn drop(&mut self) {
         if std::thread::panicking() {
+            cork::end();
             self.finish(close::INTERNAL_ERROR, "fault in wsplug, see the log", false);
         } else {
             self.finish(close::ABNORMAL, "the library was shut down", false);
@@ -616,13 +615,10 @@ impl Drop for Task {
     }
 }
 
-fn keep_room(room: Vec<u8>) {
-    if room.capacity() <= KEPT_ROOM {
-        ROOM.with_borrow_mut(|kept| {
-            if kept.capacity() < room.capacity() {
-                *kept = room;
-            }
-        });
+fn keep_room(mut room: Vec<u8>) {
+    if room.capacity() > 0 && room.capacity() <= KEPT_ROOM {
+        room.clear();
+        ROOM.set(room);
     }
 }
 
@@ -646,6 +642,7 @@ impl Inbox<'_> {
         if outbox.stage != Stage::Open {
             return;
         }
+        self.connection.is_touched.store(true, Release);
         if outbox.queued() + length > PONG_BYTES {
             *self.held_pong = Some(payload.to_vec());
             return;

@@ -294,6 +294,11 @@ impl Delivery<'_> {
         });
     }
 
+    /// Whether callbacks run within `push`.
+    pub fn is_inline(&self) -> bool {
+        matches!(self.mode, Mode::Inline(_))
+    }
+
     /// Whether there is credit for more after what was pushed.
     pub fn has_credit(&self) -> bool {
         match &self.mode {
