@@ -4,6 +4,7 @@
 //! `ARCHITECTURE.md`. Rust programs may call [`api`], the same commands without pointers.
 
 pub mod api;
+mod callback;
 mod client;
 mod connection;
 pub mod error;

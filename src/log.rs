@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use parking_lot::RwLock;
 
+use crate::callback;
+
 /// How much a message matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i32)]
@@ -46,7 +48,7 @@ pub fn log(level: Level, message: fmt::Arguments<'_>) {
     // Cloned, so that the callback runs without the lock and may set another one.
     let sink = SINK.read().clone();
     if let Some(sink) = sink {
-        sink(level, &message.to_string());
+        callback::run(|| sink(level, &message.to_string()));
     }
 }
 

@@ -655,7 +655,7 @@ fn row_28_a_client_without_free_files_fails_with_the_reason() {
     let scene = Scene::new();
     let client =
         scene.client(json!({"url": scene.echo.url(), "enableAutomaticReconnection": false}));
-    assert_eq!(ask!(scene.host, "limit_files", scene.host.fds()).status, 0);
+    assert_eq!(ask!(scene.host, "limit_files", 3).status, 0);
     let reply = ask!(scene.host, "client_start", client, "{}");
     assert_ne!(reply.status, OK);
     assert!(

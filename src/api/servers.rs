@@ -12,9 +12,10 @@ use super::config::{Config, SERVER_STOP, SERVERS, Shared, closing};
 use super::options::{Options, SendOptions, ServerOptions, StopOptions, parse};
 use super::pull;
 use super::reply::{self, Reply};
+use crate::callback;
 use crate::connection::{Connection, Encoded, Sent};
 use crate::error::{Error, Result};
-use crate::events::{self, Channel, Source, retire_all};
+use crate::events::{Channel, Source, retire_all};
 use crate::library::{self, Peer};
 use crate::protocol::{Kind, close};
 use crate::server::{Registrar, Server};
@@ -166,7 +167,7 @@ fn stop(server: i32, options: &str) -> Result<Map<String, Value>> {
 
 /// Whether waiting for connections cannot be waiting for ourselves.
 pub fn may_wait() -> bool {
-    !events::is_in_callback() && !is_network_thread()
+    !callback::is_inside() && !is_network_thread()
 }
 
 /// Sends to some or all of a server's connections.

@@ -308,7 +308,10 @@ impl Client {
             plan.settings.clone(),
             opened.agreed,
             opened.stream,
-            self.clone(),
+            Arc::new(Link {
+                client: self.clone(),
+                run: run.clone(),
+            }),
         );
         {
             // Under the lock of `stop`, so that it either sees the connection or is seen here.
@@ -353,12 +356,17 @@ impl Client {
     }
 }
 
-impl Owner for Client {
+/// What a connection belongs to: its client, and the start that opened it.
+struct Link {
+    client: Arc<Client>,
+    run: Arc<Run>,
+}
+
+impl Owner for Link {
     fn closing(&self, _: i32, end: &End) {
-        *self.connection.write() = None;
-        let run = self.state.lock().run.clone();
-        if let Some(run) = run.filter(|run| !run.may_return(end)) {
-            self.give_up(&run);
+        *self.client.connection.write() = None;
+        if !self.run.may_return(end) {
+            self.client.give_up(&self.run);
         }
     }
 

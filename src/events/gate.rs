@@ -1,7 +1,6 @@
 //! Knows which thread runs a callback for which source, and how to wait until it has returned.
 //! Does not know what the callback is about.
 
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::Instant;
@@ -16,20 +15,6 @@ static CHANGED: Condvar = Condvar::new();
 
 thread_local! {
     static THREAD: u64 = NEXT_THREAD.fetch_add(1, SeqCst);
-    static DEPTH: Cell<u32> = const { Cell::new(0) };
-}
-
-/// Whether the calling thread is inside one of the host's callbacks.
-pub fn is_in_callback() -> bool {
-    DEPTH.get() > 0
-}
-
-/// Runs the host's code, known as such.
-pub fn in_callback<R>(run: impl FnOnce() -> R) -> R {
-    DEPTH.set(DEPTH.get() + 1);
-    let result = run();
-    DEPTH.set(DEPTH.get() - 1);
-    result
 }
 
 /// The thread that runs callbacks of one source now, 0 if none does.

@@ -14,6 +14,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 use super::queue::{Batch, Pulled};
 use super::source::Source;
 use super::{Dispatch, Event, Tag, context, gate};
+use crate::callback;
 use crate::error::{Error, Result, Status};
 use crate::platform;
 use crate::protocol::Kind;
@@ -62,6 +63,7 @@ struct Lanes {
     /// Sources of the batches that were taken out to call back.
     in_hand: Vec<Arc<Source>>,
     caller: Option<JoinHandle<()>>,
+    caller_runs: bool,
     caller_waits: bool,
     caller_must_end: bool,
 }
@@ -98,14 +100,14 @@ pub fn call(handler: &dyn Handler, source: &Source, tag: &Tag, event: Event<'_>)
     source.note(&event);
     if let Event::Message { kind, data, .. } = event {
         if handler.takes_messages() {
-            return gate::in_callback(|| handler.message(source, kind, data));
+            return callback::run(|| handler.message(source, kind, data));
         }
     }
     // Taken, not borrowed: the callback may cause another one on this thread.
     let mut buffer = CONTEXT.take();
     buffer.clear();
     context::write(&event, &mut buffer);
-    gate::in_callback(|| handler.event(source, event.type_name(), &mut buffer, tag));
+    callback::run(|| handler.event(source, event.type_name(), &mut buffer, tag));
     if buffer.capacity() <= 64 * 1024 {
         CONTEXT.set(buffer);
     }
@@ -124,11 +126,15 @@ impl Hub {
             }
         };
         self.sort_again();
-        await_end_of(old);
+        if let Some(old) = old {
+            await_end_of(&old, None);
+        }
     }
 
     /// Forgets all callbacks. What waited for them waits to be pulled.
-    pub fn forget_handlers(&self) {
+    ///
+    /// Waits until they no longer run; false at the deadline.
+    pub fn forget_handlers(&self, deadline: Instant) -> bool {
         let (default, methods) = {
             let mut handlers = self.handlers.write();
             handlers.dispatch = Dispatch::Thread;
@@ -138,9 +144,8 @@ impl Hub {
             )
         };
         self.sort_again();
-        for handler in methods.into_values().chain(default) {
-            await_end_of(Some(handler));
-        }
+        let mut handlers = methods.into_values().chain(default);
+        handlers.all(|handler| await_end_of(&handler, Some(deadline)))
     }
 
     /// How events are dispatched where a server or client does not say.
@@ -189,7 +194,8 @@ impl Hub {
                 if std::mem::take(&mut lanes.caller_waits) {
                     self.thread_ready.notify_one();
                 }
-                if lanes.caller.is_none() {
+                if !lanes.caller_runs {
+                    lanes.caller_runs = true;
                     lanes.caller_must_end = false;
                     lanes.caller = Some(start_caller());
                 }
@@ -220,6 +226,8 @@ impl Hub {
             let lane = self.lane(&batch.body.tag);
             self.push(&mut lanes, lane, batch);
         }
+        drop(lanes);
+        gate::notify();
     }
 
     /// Takes out what waits for callbacks of sources that `belong`, and tells which of these are being called back for.
@@ -261,7 +269,7 @@ impl Hub {
         body.source.gate.enter();
         let mut count = 0;
         while !batch.is_done() && count < max {
-            if body.source.is_silent() && !batch.is_final {
+            if body.source.is_silent() && batch.is_said.is_none() {
                 batch.next = body.len();
                 break;
             }
@@ -277,7 +285,7 @@ impl Hub {
 
     /// Runs callbacks on the calling thread: waits up to `timeout` for the first, then takes what is there, up to `max`.
     pub fn pump(&self, timeout: Option<Duration>, max: usize) -> Result<usize> {
-        if gate::is_in_callback() {
+        if callback::is_inside() {
             return Err(Error::new(
                 Status::InCallback,
                 "pump cannot run inside a callback",
@@ -293,14 +301,17 @@ impl Hub {
             }) else {
                 break;
             };
-            count += self.deliver(&mut batch, max - count);
+            let delivered = self.deliver(&mut batch, max - count);
+            count += delivered;
             let mut lanes = self.lanes.lock();
             lanes.is_pumping = false;
             lanes.put_down(&batch);
-            if !batch.is_done() {
-                lanes.pump.push_front(batch);
-            }
+            self.put_back(&mut lanes, batch);
+            drop(lanes);
             self.pump_ready.notify_all();
+            if delivered == 0 {
+                break;
+            }
         }
         Ok(count)
     }
@@ -382,24 +393,20 @@ impl Hub {
         let mut lanes = self.lanes.lock();
         lanes.caller_must_end = true;
         self.thread_ready.notify_all();
-        let caller = loop {
-            match &lanes.caller {
-                None => return true,
-                Some(caller) if caller.is_finished() => break lanes.caller.take(),
-                Some(_) => {}
-            }
-            // The thread's last step is after its notice: look again soon.
-            let soon = deadline.min(Instant::now() + Duration::from_millis(2));
-            self.thread_ended.wait_until(&mut lanes, soon);
-            if Instant::now() >= deadline {
+        while lanes.caller_runs {
+            if self
+                .thread_ended
+                .wait_until(&mut lanes, deadline)
+                .timed_out()
+                && lanes.caller_runs
+            {
                 return false;
             }
-        };
-        drop(lanes);
-        if let Some(caller) = caller {
-            let _ = caller.join();
         }
-        true
+        let caller = lanes.caller.take();
+        drop(lanes);
+        // It has done its last work.
+        caller.is_none_or(|caller| caller.join().is_ok())
     }
 
     /// The callback thread, which sleeps where nothing waits.
@@ -425,13 +432,30 @@ impl Hub {
                 drop(batch);
                 lanes = self.lanes.lock();
             } else {
-                // Its callback was taken away meanwhile.
-                let lane = self.lane(&batch.body.tag);
-                self.push(&mut lanes, lane, batch);
+                self.put_back(&mut lanes, batch);
             }
         }
+        lanes.caller_runs = false;
         drop(lanes);
         self.thread_ended.notify_all();
+    }
+
+    /// A batch that was not delivered to its end goes before everything that came later, to where it is looked for now: its
+    /// callback may have been taken away meanwhile.
+    fn put_back(&self, lanes: &mut Lanes, batch: Batch) {
+        if batch.is_done() {
+            return;
+        }
+        match self.lane(&batch.body.tag) {
+            Lane::Thread => lanes.thread.push_front(batch),
+            Lane::Pump => lanes.pump.push_front(batch),
+            Lane::Pull => {
+                lanes.pull.push_front(batch);
+                if lanes.pullers > 0 {
+                    self.pull_ready.notify_all();
+                }
+            }
+        }
     }
 }
 
@@ -481,13 +505,14 @@ fn take(
     pulled
 }
 
-/// Waits until nobody runs a handler that is no longer set.
-fn await_end_of(handler: Option<Arc<dyn Handler>>) {
-    let Some(handler) = handler else {
-        return;
-    };
-    while Arc::strong_count(&handler) > 1 && !gate::is_in_callback() {
+/// Waits until nobody runs a handler that is no longer set; false at the deadline, or inside a callback, which may be its.
+fn await_end_of(handler: &Arc<dyn Handler>, deadline: Option<Instant>) -> bool {
+    while Arc::strong_count(handler) > 1 {
+        if callback::is_inside() || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return false;
+        }
         let soon = Instant::now() + Duration::from_millis(2);
-        gate::wait_for(Some(soon), || Arc::strong_count(&handler) == 1);
+        gate::wait_for(Some(soon), || Arc::strong_count(handler) == 1);
     }
+    true
 }

@@ -12,7 +12,6 @@ use std::ffi::CStr;
 use std::ffi::CString;
 
 pub use context::{headers_object, write as write_context};
-pub use gate::is_in_callback;
 pub use hub::{Handler, Hub, hub};
 pub use queue::Pulled;
 pub use retire::{retire, retire_all};

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-use super::queue::{Batch, Body};
+use super::queue::Batch;
 use super::{Channel, Event, Source, gate, hub};
+use crate::callback;
 
 /// Ends the events of one source for good.
 ///
@@ -34,13 +35,13 @@ fn end(
         remote: false,
     };
     if !hub().has_callbacks(&tag) {
-        for source in &sources {
-            if source.take_open() {
-                source.post(close);
-            }
-            source.silence();
-        }
         channel.is_silent.fetch_or(whole_channel, SeqCst);
+        for source in &sources {
+            source.silence();
+            if source.take_open() {
+                hub().post(Batch::last(source, &tag, close, &Arc::default()));
+            }
+        }
         return;
     }
     channel.is_silent.fetch_or(whole_channel, SeqCst);
@@ -70,18 +71,13 @@ fn end(
             .filter(|batch| Arc::ptr_eq(&batch.body.source, source))
             .find_map(|batch| batch.close());
         let close = own.unwrap_or(close);
-        if hub().is_threaded(&tag) && !gate::is_in_callback() {
-            let mut last = Batch::new(Body::single(source.clone(), tag.clone(), close));
-            last.is_final = true;
-            hub().post(last);
+        if hub().is_threaded(&tag) && !callback::is_inside() {
+            let is_said = Arc::default();
+            hub().post(Batch::last(source, &tag, close, &is_said));
+            // Or it waits to be pulled, because the callbacks were taken away.
+            gate::wait_for(None, || is_said.load(SeqCst) || !hub().has_callbacks(&tag));
         } else {
             hub().call(source, &tag, close);
-        }
-    }
-    drop(batches);
-    if !gate::is_in_callback() {
-        for source in &sources {
-            gate::wait_for(None, || source.pending.load(SeqCst) == 0);
         }
     }
 }

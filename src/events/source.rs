@@ -315,6 +315,8 @@ impl Drop for Delivery<'_> {
                 drop(handler);
                 self.source.gate.leave();
             }
+            // Cleared meanwhile: its last word has been said.
+            Mode::Queued { .. } if self.source.is_silent() => {}
             Mode::Queued { bytes, items, .. } if !items.is_empty() => {
                 let body = Body::new(self.source.clone(), self.tag.clone(), bytes, items);
                 hub().post(Batch::new(body));

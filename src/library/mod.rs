@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use once_cell::sync::Lazy;
 use parking_lot::Mutex;
 
+use crate::callback;
 use crate::client::Client;
 use crate::connection::Connection;
 use crate::error::{Error, Result, Status};
-use crate::events::{self, hub};
+use crate::events::hub;
 use crate::log;
 use crate::protocol::close;
 use crate::registry::Table;
@@ -68,6 +69,7 @@ pub fn threads() -> Result<Arc<Threads>> {
             let network = Network::start(threads)?;
             let handles = network.threads();
             *state = State::Up(network);
+            drop(state);
             log::info!("started with {threads} network threads");
             Ok(handles)
         }
@@ -77,7 +79,7 @@ pub fn threads() -> Result<Arc<Threads>> {
 /// Closes everything with 1001, delivers what is left for callbacks, and joins every thread. Afterwards the library is as
 /// new, but for what waits to be pulled.
 pub fn shutdown(timeout: Duration) -> Result<Status> {
-    if events::is_in_callback() {
+    if callback::is_inside() {
         return Err(Error::new(
             Status::InCallback,
             "shutdown waits for callbacks and cannot be called from one",
@@ -98,9 +100,9 @@ pub fn shutdown(timeout: Duration) -> Result<Status> {
         }
     };
     let Some(network) = network else {
-        let is_complete = hub().end_caller(deadline);
-        hub().forget_handlers();
-        return Ok(status(is_complete));
+        let is_delivered = hub().end_caller(deadline);
+        let is_quiet = hub().forget_handlers(deadline);
+        return Ok(status(is_delivered && is_quiet));
     };
     let servers = SERVERS.all();
     let peers = PEERS.all();
@@ -125,9 +127,9 @@ pub fn shutdown(timeout: Duration) -> Result<Status> {
     PEERS.clear();
     SERVERS.clear();
     let is_delivered = hub().end_caller(deadline);
-    hub().forget_handlers();
+    let is_quiet = hub().forget_handlers(deadline);
     *STATE.lock() = State::Down { threads: 1 };
-    Ok(status(is_joined && is_delivered))
+    Ok(status(is_joined && is_delivered && is_quiet))
 }
 
 fn status(is_complete: bool) -> Status {

@@ -55,7 +55,8 @@ impl Network {
         self.threads.clone()
     }
 
-    /// Ends and joins the threads; false if a name look-up did not return in time, whose thread then ends by itself.
+    /// Ends and joins the threads; false if a callback or a name look-up did not return in time: its thread then ends by
+    /// itself, later.
     pub fn join(self, deadline: Instant) -> bool {
         let mut is_complete = true;
         let mut waiting = Vec::new();
@@ -70,8 +71,12 @@ impl Network {
             waiting.push((ended, thread));
         }
         for (ended, thread) in waiting {
-            is_complete &= ended.recv().unwrap_or(false);
-            is_complete &= thread.join().is_ok();
+            let patience = deadline.saturating_duration_since(Instant::now()) + 5 * LAST_MOMENT;
+            match ended.recv_timeout(patience) {
+                Ok(is_clean) => is_complete &= is_clean & thread.join().is_ok(),
+                // It runs an inline callback that does not return; it ends when that does.
+                Err(_) => is_complete = false,
+            }
         }
         is_complete
     }

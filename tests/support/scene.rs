@@ -3,9 +3,9 @@
 #![allow(dead_code)] // Each test binary uses a part of it.
 
 use crate::adversary::{Frame, Heard, PING, PONG, Peer, TEXT, raise_file_limit};
-use crate::ask;
 use crate::cc::Flavour;
 use crate::host::{Event, Host, OK, UNKNOWN_REF, WATCHDOG, soon};
+use crate::{ask, begin};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -84,6 +84,10 @@ impl Scene {
     fn with(host: Host, callbacks: &str) -> Scene {
         raise_file_limit();
         ask!(host, "abi_version");
+        // ThreadSanitizer starts a thread of its own with the first one of the host.
+        let aside = begin!(host, "&sleep", 0);
+        host.reply(&aside, WATCHDOG).ok();
+        assert!(soon(WATCHDOG, || host.threads() <= 2));
         let before = Footing::of(&host);
         if !callbacks.is_empty() {
             ask!(host, "callbacks", callbacks).ok();
@@ -218,6 +222,11 @@ impl Scene {
     /// The fault is over: nothing of it is left, and the library ends cleanly.
     pub fn finish(self) {
         let grown = self.growth();
+        let gap = *self.gap.lock().unwrap();
+        let others = self.hearts.lock().unwrap().split_off(1);
+        for heart in others {
+            heart.finish(gap);
+        }
         self.clear();
         let mut last = Footing::of(&self.host);
         let back = soon(WATCHDOG, || {
@@ -231,7 +240,7 @@ impl Scene {
             self.open_files()
         );
         for heart in self.hearts.lock().unwrap().drain(..) {
-            heart.finish(*self.gap.lock().unwrap());
+            heart.finish(gap);
         }
         ask!(self.host, "server_clear", self.echo.reference).ok();
         ask!(self.host, "shutdown", 5000).ok();

@@ -1,0 +1,21 @@
+//! Knows whether the calling thread runs the host's code.
+//! Does not know which code, or why.
+
+use std::cell::Cell;
+
+thread_local! {
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether the calling thread is inside one of the host's callbacks: whoever waits there may wait for itself.
+pub fn is_inside() -> bool {
+    DEPTH.get() > 0
+}
+
+/// Runs the host's code, known as such.
+pub fn run<R>(code: impl FnOnce() -> R) -> R {
+    DEPTH.set(DEPTH.get() + 1);
+    let result = code();
+    DEPTH.set(DEPTH.get() - 1);
+    result
+}
