@@ -87,6 +87,27 @@ fn row_05_a_thousand_silent_clients_hold_nobody_up_and_are_gone_at_the_handshake
 }
 
 #[test]
+fn row_05_silent_and_refused_clients_do_not_use_up_the_connections() {
+    let scene = Scene::new();
+    let server = scene.server(json!({"maxConnections": 3}));
+    let _silent: Vec<Peer> = (0..20).map(|_| Peer::tcp(server.port)).collect();
+    let mut refused: Vec<Peer> = (0..20).map(|_| Peer::tcp(server.port)).collect();
+    for peer in &mut refused {
+        peer.send_bytes(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_eq!(peer.response(PROMPTLY).unwrap().status, 426);
+    }
+    let mut good: Vec<Peer> = (0..3).map(|_| Peer::client(server.port)).collect();
+    // One more is one too many, until one of them leaves.
+    let response = Peer::http(server.port, request("")).unwrap();
+    assert_eq!(response.status, 503, "{response:?}");
+    good.pop();
+    assert!(soon(PROMPTLY, || {
+        Peer::http(server.port, request("")).unwrap().status == 101
+    }));
+    scene.finish();
+}
+
+#[test]
 fn row_06_a_thousand_clients_that_dribble_their_header_are_gone_at_the_handshake_timeout() {
     let scene = Scene::new();
     let server = patient_server(&scene);

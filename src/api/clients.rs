@@ -2,7 +2,6 @@
 //! Does not know how connections work.
 
 use std::sync::Arc;
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -13,7 +12,7 @@ use super::options::{ClientOptions, Options, StartOptions, StopOptions, parse};
 use super::pull;
 use super::reply::{self, Reply};
 use super::servers::may_wait;
-use crate::client::{Client, Started, failed};
+use crate::client::{Answer, Client, Started, failed};
 use crate::connection::{Connection, Sent, send_inline};
 use crate::error::{Error, Result, Status};
 use crate::events::{Channel, OpenInfo, Source, headers_object, retire};
@@ -148,15 +147,15 @@ fn start(client: i32, options: &str) -> Result<Map<String, Value>> {
             ignored,
         ));
     }
-    let (answer, answered) = mpsc::channel();
-    client.start(plan, &threads, Some(answer))?;
-    match answered.recv_timeout(patience) {
-        Ok(Started::Open(info)) => Ok(opened(&info, 101, ignored)),
-        Ok(Started::Failed {
+    let answer = Arc::new(Answer::default());
+    client.start(plan, &threads, Some(answer.clone()))?;
+    match answer.wait(Instant::now() + patience) {
+        Some(Started::Open(info)) => Ok(opened(&info, 101, ignored)),
+        Some(Started::Failed {
             reason,
             http_status,
         }) => Err(failed(&reason, http_status)),
-        Err(_) => Err(Error::new(
+        None => Err(Error::new(
             Status::Timeout,
             format!(
                 "not connected within {} ms; the client goes on trying",

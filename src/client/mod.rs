@@ -6,7 +6,6 @@ mod handshake;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::mpsc;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -41,6 +40,48 @@ pub struct Plan {
     pub retry_first: bool,
     /// How long one try may take, from the name to the server's answer.
     pub timeout: Duration,
+}
+
+/// Where a start's answer is awaited, until the deadline and not a moment longer: then events tell.
+#[derive(Default)]
+pub struct Answer {
+    slot: Mutex<Slot>,
+    given: Condvar,
+}
+
+#[derive(Default)]
+enum Slot {
+    #[default]
+    Awaited,
+    Given(Started),
+    Abandoned,
+}
+
+impl Answer {
+    /// Gives the answer; false if nobody waits for it any more.
+    fn give(&self, started: Started) -> bool {
+        let mut slot = self.slot.lock();
+        let is_awaited = matches!(*slot, Slot::Awaited);
+        if is_awaited {
+            *slot = Slot::Given(started);
+            self.given.notify_all();
+        }
+        is_awaited
+    }
+
+    /// The answer; none at the deadline.
+    pub fn wait(&self, deadline: std::time::Instant) -> Option<Started> {
+        let mut slot = self.slot.lock();
+        while matches!(*slot, Slot::Awaited) {
+            if self.given.wait_until(&mut slot, deadline).timed_out() {
+                break;
+            }
+        }
+        match std::mem::replace(&mut *slot, Slot::Abandoned) {
+            Slot::Given(started) => Some(started),
+            _ => None,
+        }
+    }
 }
 
 /// How a start went: exactly one of these answers each start.
@@ -114,7 +155,7 @@ impl Client {
         self: &Arc<Self>,
         plan: Plan,
         threads: &Threads,
-        answer: Option<mpsc::Sender<Started>>,
+        answer: Option<Arc<Answer>>,
     ) -> Result<()> {
         let run = Arc::new(Run {
             stop: Mutex::new(None),
@@ -215,12 +256,7 @@ impl Client {
         }
     }
 
-    async fn run(
-        self: &Arc<Self>,
-        plan: &Plan,
-        run: &Arc<Run>,
-        answer: &mut Option<mpsc::Sender<Started>>,
-    ) {
+    async fn run(self: &Arc<Self>, plan: &Plan, run: &Arc<Run>, answer: &mut Option<Arc<Answer>>) {
         let mut failures = 0_u32;
         let mut is_first = true;
         let mut ticket = Ticket::default();
@@ -244,15 +280,17 @@ impl Client {
                     let Some(end) = self.live(plan, run, opened, answer).await else {
                         return;
                     };
-                    if began.elapsed() >= PROVEN {
-                        failures = 0;
-                    }
+                    failures = match began.elapsed() >= PROVEN {
+                        true => 0,
+                        // A server that closes at once is no better than one that refuses.
+                        false => failures.saturating_add(1),
+                    };
                     let Some(backoff) = plan.reconnect.filter(|_| run.may_return(&end)) else {
                         return;
                     };
                     match end.code {
                         1012 | 1013 => backoff.long_wait(dice()),
-                        _ => backoff.wait(failures, dice()),
+                        _ => backoff.wait(failures.saturating_sub(1), dice()),
                     }
                 }
                 Err(failure) => {
@@ -300,7 +338,7 @@ impl Client {
         plan: &Plan,
         run: &Arc<Run>,
         opened: Opened,
-        answer: &mut Option<mpsc::Sender<Started>>,
+        answer: &mut Option<Arc<Answer>>,
     ) -> Option<End> {
         let connection = Connection::new(
             self.client,
@@ -324,8 +362,8 @@ impl Client {
         let task = Task::new(connection, opened.rest);
         self.source.post(Event::Open(&opened.info));
         if let Some(answer) = answer.take() {
-            // Fails only if the host no longer waits.
-            let _ = answer.send(Started::Open(Box::new(opened.info)));
+            // If nobody waits any more, "open" has told.
+            answer.give(Started::Open(Box::new(opened.info)));
         }
         Some(task.await)
     }
@@ -335,15 +373,17 @@ impl Client {
         failure: &Failure,
         wait: Option<Duration>,
         failures: u32,
-        answer: &mut Option<mpsc::Sender<Started>>,
+        answer: &mut Option<Arc<Answer>>,
     ) {
         if wait.is_none() {
             if let Some(answer) = answer.take() {
-                let _ = answer.send(Started::Failed {
+                let failed = Started::Failed {
                     reason: failure.reason.clone(),
                     http_status: failure.http_status,
-                });
-                return;
+                };
+                if answer.give(failed) {
+                    return;
+                }
             }
         }
         self.source.post(Event::Error(&ErrorInfo {
@@ -377,14 +417,14 @@ impl Owner for Link {
 struct RunGuard {
     client: Arc<Client>,
     run: Arc<Run>,
-    answer: Option<mpsc::Sender<Started>>,
+    answer: Option<Arc<Answer>>,
 }
 
 impl Drop for RunGuard {
     fn drop(&mut self) {
         self.client.give_up(&self.run);
         if let Some(answer) = self.answer.take() {
-            let _ = answer.send(Started::Failed {
+            answer.give(Started::Failed {
                 reason: "the client was stopped before it was connected".into(),
                 http_status: 0,
             });

@@ -146,6 +146,8 @@ pub struct Connection {
     agreed: Option<Agreed>,
     stream: Stream,
     outbox: Mutex<Outbox>,
+    /// The host asked for the close.
+    is_closing: AtomicBool,
     /// Somebody has put something into the outbox since the present inline delivery began.
     is_touched: AtomicBool,
     owner: Arc<dyn Owner>,
@@ -174,6 +176,7 @@ impl Connection {
             agreed,
             stream,
             outbox: Mutex::new(outbox),
+            is_closing: AtomicBool::new(false),
             is_touched: AtomicBool::new(false),
             owner,
             has_ended: Mutex::new(false),
@@ -269,6 +272,7 @@ impl Connection {
         self.is_touched.store(true, Release);
         let begins = outbox.begin_close(self.settings.role, code, reason);
         outbox.is_closed_by_host |= begins;
+        self.is_closing.store(true, Release);
         unlock_and_wake(outbox);
         begins
     }

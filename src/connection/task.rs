@@ -6,7 +6,7 @@ use std::future::Future;
 use std::io::{IoSlice, IoSliceMut};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Release;
+use std::sync::atomic::Ordering::{Acquire, Release};
 use std::task::{Context, Poll};
 
 use tokio::time::{Instant, Sleep};
@@ -78,6 +78,8 @@ pub struct Task {
     last_write: Instant,
     next_ping: Option<Instant>,
     ping_sent: Option<Instant>,
+    /// Pings of ours that were not answered.
+    pongs_due: u32,
 }
 
 enum Read {
@@ -110,6 +112,7 @@ impl Task {
             last_write: now,
             next_ping: settings.ping_interval.map(|interval| now + interval),
             ping_sent: None,
+            pongs_due: 0,
             connection,
         }
     }
@@ -221,35 +224,25 @@ impl Task {
         keep_room(self.writing.take_room());
         let mut outbox = self.connection.outbox.lock();
         outbox.settle(self.writing.len());
+        if let Some(pong) = self.held_pong.take_if(|_| outbox.stage == Stage::Open) {
+            let role = self.connection.settings.role;
+            let length = frame::frame_length(role, pong.len());
+            outbox.append(length, |frames| {
+                frame::encode(role, Opcode::Pong, &pong, frames);
+            });
+        }
         if outbox.is_empty() {
             let is_drained = std::mem::take(&mut outbox.wants_drain);
             drop(outbox);
             if is_drained && self.phase == Phase::Open {
                 self.connection.source.post(Event::Drain { buffered: 0 });
             }
-            return self.send_held_pong();
+            return false;
         }
         outbox.take(&mut self.writing);
         drop(outbox);
         // The stall is counted from here: nothing waited before.
         self.last_write = now;
-        true
-    }
-
-    fn send_held_pong(&mut self) -> bool {
-        let Some(pong) = self.held_pong.take() else {
-            return false;
-        };
-        let role = self.settings().role;
-        let mut outbox = self.connection.outbox.lock();
-        if outbox.stage != Stage::Open {
-            return false;
-        }
-        let length = frame::frame_length(role, pong.len());
-        outbox.append(length, |frames| {
-            frame::encode(role, Opcode::Pong, &pong, frames);
-        });
-        outbox.take(&mut self.writing);
         true
     }
 
@@ -364,7 +357,7 @@ impl Task {
                 delivery,
                 connection,
                 is_open: self.phase == Phase::Open,
-                expects_pong: self.ping_sent.is_some(),
+                pongs_due: &mut self.pongs_due,
                 held_pong: &mut self.held_pong,
                 close: None,
             };
@@ -519,7 +512,9 @@ impl Task {
         outbox.append(frame::frame_length(role, 0), |frames| {
             frame::encode(role, Opcode::Ping, b"", frames);
         });
+        drop(outbox);
         self.ping_sent.get_or_insert(now);
+        self.pongs_due = self.pongs_due.saturating_add(1);
     }
 
     /// Arms the timer for `due`. True if that has come already.
@@ -628,7 +623,7 @@ struct Inbox<'a> {
     connection: &'a Connection,
     /// False once a close was asked for: what still comes is not the host's any more.
     is_open: bool,
-    expects_pong: bool,
+    pongs_due: &'a mut u32,
     held_pong: &'a mut Option<Vec<u8>>,
     close: Option<(u16, String)>,
 }
@@ -653,6 +648,11 @@ impl Inbox<'_> {
         });
     }
 
+    /// The host asked for a close, perhaps in the callback of the message before.
+    fn is_closing(&self) -> bool {
+        !self.is_open || self.connection.is_closing.load(Acquire)
+    }
+
     fn flow(&self) -> Flow {
         match self.delivery.has_credit() {
             true => Flow::Continue,
@@ -663,7 +663,7 @@ impl Inbox<'_> {
 
 impl Sink for Inbox<'_> {
     fn message(&mut self, kind: Kind, payload: Payload<'_>, wire: u64) -> Flow {
-        if !self.is_open {
+        if self.is_closing() {
             return Flow::Continue;
         }
         self.delivery.push_message(kind, payload, wire);
@@ -671,7 +671,7 @@ impl Sink for Inbox<'_> {
     }
 
     fn fragment(&mut self, kind: Kind, data: &[u8], index: u32, wire: u64) -> Flow {
-        if !self.is_open || !self.connection.settings.fragments {
+        if self.is_closing() || !self.connection.settings.fragments {
             return Flow::Continue;
         }
         self.delivery.push(Event::Fragment {
@@ -687,7 +687,7 @@ impl Sink for Inbox<'_> {
         if self.connection.settings.enable_pong {
             self.answer_ping(payload);
         }
-        if !self.is_open {
+        if self.is_closing() {
             return Flow::Continue;
         }
         self.delivery.push(Event::Ping(payload));
@@ -695,8 +695,9 @@ impl Sink for Inbox<'_> {
     }
 
     fn pong(&mut self, payload: &[u8]) -> Flow {
-        let answers_us = self.expects_pong && payload.is_empty();
-        if !self.is_open || (answers_us && !self.connection.settings.report_pongs) {
+        let answers_us = payload.is_empty() && *self.pongs_due > 0;
+        *self.pongs_due -= u32::from(answers_us);
+        if self.is_closing() || (answers_us && !self.connection.settings.report_pongs) {
             return Flow::Continue;
         }
         self.delivery.push(Event::Pong(payload));

@@ -33,6 +33,27 @@ impl Gate {
         notify();
     }
 
+    /// Waits for others as [`Gate::wait_until_idle`] and enters; what [`Gate::leave_to`] restores.
+    pub fn enter_alone(&self) -> u64 {
+        let me = THREAD.with(|thread| *thread);
+        loop {
+            let is_idle = self.wait_until_idle();
+            match self.0.compare_exchange(0, me, SeqCst, SeqCst) {
+                Ok(before) => return before,
+                // Our own callback, or one that waits for us.
+                Err(before) if before == me || !is_idle => return before,
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Leaves a gate that was entered alone.
+    pub fn leave_to(&self, before: u64) {
+        if before == 0 {
+            self.leave();
+        }
+    }
+
     /// Waits until no other thread runs a callback of this source. False if that would wait for ourselves.
     pub fn wait_until_idle(&self) -> bool {
         let me = THREAD.with(|thread| *thread);

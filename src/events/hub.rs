@@ -171,6 +171,13 @@ impl Hub {
         }
     }
 
+    fn lane_of(&self, batch: &Batch) -> Lane {
+        match batch.body.source.channel().is_over() {
+            true => Lane::Pull,
+            false => self.lane(&batch.body.tag),
+        }
+    }
+
     fn lane(&self, tag: &Tag) -> Lane {
         let handlers = self.handlers.read();
         match handlers.find(tag) {
@@ -182,7 +189,7 @@ impl Hub {
 
     /// Puts a batch where its consumer finds it, which is woken if it waits.
     pub fn post(&self, batch: Batch) {
-        let lane = self.lane(&batch.body.tag);
+        let lane = self.lane_of(&batch);
         let mut lanes = self.lanes.lock();
         self.push(&mut lanes, lane, batch);
     }
@@ -223,7 +230,7 @@ impl Hub {
         waiting.extend(lanes.thread.drain(..));
         waiting.extend(lanes.pump.drain(..));
         for batch in waiting {
-            let lane = self.lane(&batch.body.tag);
+            let lane = self.lane_of(&batch);
             self.push(&mut lanes, lane, batch);
         }
         drop(lanes);
@@ -251,6 +258,15 @@ impl Hub {
         (extracted, in_hand.cloned().collect())
     }
 
+    /// Whether callbacks of `source` wait for the callback thread, or run on it.
+    pub(super) fn is_on_its_way(&self, source: &Arc<Source>) -> bool {
+        let lanes = self.lanes.lock();
+        let waiting = lanes.thread.iter().map(|batch| &batch.body.source);
+        waiting
+            .chain(&lanes.in_hand)
+            .any(|other| Arc::ptr_eq(other, source))
+    }
+
     /// Tells the host on this thread, if it has a callback.
     pub(super) fn call(&self, source: &Source, tag: &Tag, event: Event<'_>) {
         let handler = self.handlers.read().find(tag).cloned();
@@ -266,10 +282,14 @@ impl Hub {
         let Some(handler) = handler else {
             return 0;
         };
+        if body.source.is_silent() && !batch.is_final {
+            batch.next = body.len();
+            return 0;
+        }
         body.source.gate.enter();
         let mut count = 0;
         while !batch.is_done() && count < max {
-            if body.source.is_silent() && batch.is_said.is_none() {
+            if body.source.is_silent() && !batch.is_final {
                 batch.next = body.len();
                 break;
             }
@@ -306,10 +326,17 @@ impl Hub {
             let mut lanes = self.lanes.lock();
             lanes.is_pumping = false;
             lanes.put_down(&batch);
-            self.put_back(&mut lanes, batch);
+            // Dropping a batch wakes others: not under the lock.
+            let is_done = batch.is_done();
+            let mut done = None;
+            match is_done {
+                true => done = Some(batch),
+                false => self.put_back(&mut lanes, batch),
+            }
             drop(lanes);
+            drop(done);
             self.pump_ready.notify_all();
-            if delivered == 0 {
+            if delivered == 0 && !is_done {
                 break;
             }
         }
@@ -427,7 +454,7 @@ impl Hub {
             lanes = self.lanes.lock();
             lanes.put_down(&batch);
             if batch.is_done() {
-                // Giving credit back may wake network threads: not under the lock.
+                // Giving credit back wakes others: not under the lock.
                 drop(lanes);
                 drop(batch);
                 lanes = self.lanes.lock();
@@ -443,10 +470,7 @@ impl Hub {
     /// A batch that was not delivered to its end goes before everything that came later, to where it is looked for now: its
     /// callback may have been taken away meanwhile.
     fn put_back(&self, lanes: &mut Lanes, batch: Batch) {
-        if batch.is_done() {
-            return;
-        }
-        match self.lane(&batch.body.tag) {
+        match self.lane_of(&batch) {
             Lane::Thread => lanes.thread.push_front(batch),
             Lane::Pump => lanes.pump.push_front(batch),
             Lane::Pull => {

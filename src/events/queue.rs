@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 
 use super::source::Source;
 use super::{ErrorInfo, Event, OpenInfo, Tag, gate};
@@ -165,8 +165,8 @@ impl Drop for Body {
 pub struct Batch {
     pub body: Arc<Body>,
     pub next: usize,
-    /// Of the last word of a source that is silent otherwise: set once it has been said.
-    pub is_said: Option<Arc<AtomicBool>>,
+    /// The last word of a source that is silent otherwise.
+    pub is_final: bool,
 }
 
 impl Batch {
@@ -175,19 +175,14 @@ impl Batch {
         Batch {
             body,
             next: 0,
-            is_said: None,
+            is_final: false,
         }
     }
 
     /// The last word of a source.
-    pub fn last(
-        source: &Arc<Source>,
-        tag: &Arc<Tag>,
-        event: Event<'_>,
-        is_said: &Arc<AtomicBool>,
-    ) -> Batch {
+    pub fn last(source: &Arc<Source>, tag: &Arc<Tag>, event: Event<'_>) -> Batch {
         let mut last = Batch::new(Body::single(source.clone(), tag.clone(), event));
-        last.is_said = Some(is_said.clone());
+        last.is_final = true;
         last
     }
 
@@ -217,9 +212,6 @@ impl Batch {
 impl Drop for Batch {
     fn drop(&mut self) {
         self.body.source.pending.fetch_sub(1, SeqCst);
-        if let Some(is_said) = &self.is_said {
-            is_said.store(true, SeqCst);
-        }
         gate::notify();
     }
 }

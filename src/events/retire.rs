@@ -39,7 +39,7 @@ fn end(
         for source in &sources {
             source.silence();
             if source.take_open() {
-                hub().post(Batch::last(source, &tag, close, &Arc::default()));
+                hub().post(Batch::last(source, &tag, close));
             }
         }
         return;
@@ -59,25 +59,36 @@ fn end(
             sources.push(source.clone());
         }
     }
+    let is_posted = hub().is_threaded(&tag) && !callback::is_inside();
     for source in &sources {
-        source.gate.wait_until_idle();
-        source.take_open();
-        if !source.host_knows_open() {
-            continue;
-        }
         // A "close" that was on its way says more than ours.
         let own = batches
             .iter()
             .filter(|batch| Arc::ptr_eq(&batch.body.source, source))
             .find_map(|batch| batch.close());
         let close = own.unwrap_or(close);
-        if hub().is_threaded(&tag) && !callback::is_inside() {
-            let is_said = Arc::default();
-            hub().post(Batch::last(source, &tag, close, &is_said));
-            // Or it waits to be pulled, because the callbacks were taken away.
-            gate::wait_for(None, || is_said.load(SeqCst) || !hub().has_callbacks(&tag));
-        } else {
+        source.take_open();
+        if is_posted {
+            source.gate.wait_until_idle();
+            if source.take_host_knows_open() {
+                hub().post(Batch::last(source, &tag, close));
+            }
+            continue;
+        }
+        // Held while the last word is said, so that another clear of the same source waits for it.
+        let before = source.gate.enter_alone();
+        if source.take_host_knows_open() {
             hub().call(source, &tag, close);
+        }
+        source.gate.leave_to(before);
+    }
+    drop(batches);
+    if is_posted {
+        for source in &sources {
+            // Or it waits to be pulled, because the callbacks were taken away.
+            gate::wait_for(None, || {
+                !hub().is_on_its_way(source) || !hub().has_callbacks(&tag)
+            });
         }
     }
 }

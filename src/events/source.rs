@@ -31,6 +31,8 @@ pub struct Channel {
     credit: Credit,
     /// No more callbacks for any of its sources.
     pub(super) is_silent: AtomicBool,
+    /// The library was shut down: what still waits can be pulled, and is nothing to callbacks that are set later.
+    is_over: AtomicBool,
 }
 
 /// Bytes and events that wait for the host. While it is used up, nothing more is read.
@@ -65,6 +67,7 @@ impl Channel {
                 round: AtomicU64::new(1),
             },
             is_silent: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
         })
     }
 
@@ -73,6 +76,15 @@ impl Channel {
         *self.tag.write() = Arc::new(tag);
         self.credit.byte_limit.store(limits.bytes, SeqCst);
         self.credit.event_limit.store(limits.events, SeqCst);
+    }
+
+    /// The library was shut down.
+    pub fn end(&self) {
+        self.is_over.store(true, SeqCst);
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over.load(SeqCst)
     }
 
     pub(super) fn tag(&self) -> Arc<Tag> {
@@ -223,8 +235,9 @@ impl Source {
         self.state.fetch_or(SILENT, SeqCst);
     }
 
-    pub(super) fn host_knows_open(&self) -> bool {
-        self.state.load(SeqCst) & HOST_KNOWS_OPEN != 0
+    /// Whether the host was told "open" and not "close". Asked and answered once: the caller tells it.
+    pub(super) fn take_host_knows_open(&self) -> bool {
+        self.state.fetch_and(!HOST_KNOWS_OPEN, SeqCst) & HOST_KNOWS_OPEN != 0
     }
 
     /// Notes what the host is about to be told.

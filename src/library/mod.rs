@@ -122,11 +122,29 @@ pub fn shutdown(timeout: Duration) -> Result<Status> {
             client.await_end(deadline);
         }
     }
+    let own = peers.iter().filter_map(|peer| match peer {
+        Peer::Own(client) => Some(client.source.channel().clone()),
+        Peer::Accepted(_) => None,
+    });
+    let channels: Vec<_> = servers
+        .iter()
+        .map(|server| server.source.channel().clone())
+        .chain(own)
+        .collect();
     // What has not ended by now ends with its thread, which posts the "close" that is owed.
     let is_joined = network.join(deadline);
+    // The thread that pumps may be this one: what it has not pumped is delivered now.
+    while Instant::now() < deadline
+        && hub()
+            .pump(Some(Duration::ZERO), usize::MAX)
+            .is_ok_and(|count| count > 0)
+    {}
+    let is_delivered = hub().end_caller(deadline);
+    for channel in channels {
+        channel.end();
+    }
     PEERS.clear();
     SERVERS.clear();
-    let is_delivered = hub().end_caller(deadline);
     let is_quiet = hub().forget_handlers(deadline);
     *STATE.lock() = State::Down { threads: 1 };
     Ok(status(is_joined && is_delivered && is_quiet))

@@ -5,11 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-use super::{Server, Session, SocketGuard, files};
+use super::{Seat, Server, Session, SocketGuard, files};
 use crate::connection::{Connection, Task};
 use crate::events::{Event, OpenInfo, Source};
 use crate::log;
-use crate::platform;
 use crate::protocol::head::{HeadScanner, Refusal, Request};
 use crate::protocol::upgrade::{self, Upgrade};
 use crate::transport::Stream;
@@ -79,9 +78,18 @@ async fn shake(server: &Arc<Server>, session: &Arc<Session>, stream: Stream, soc
     let answer = match read_request(&stream, session, &mut bytes).await {
         Ok(None) => return,
         Ok(Some((request, consumed))) => match decide(session, &request, stream.peer().ip()) {
-            Ok(Decision::Upgrade(upgrade)) => {
+            Ok(Decision::Upgrade(upgrade, seat)) => {
                 bytes.drain(..consumed);
-                return open(server, session, stream, socket, request, upgrade, bytes).await;
+                return open(
+                    server,
+                    session,
+                    stream,
+                    (socket, seat),
+                    request,
+                    upgrade,
+                    bytes,
+                )
+                .await;
             }
             Ok(Decision::File(path)) => files::answer(path, request.method == "HEAD").await,
             Err(refusal) => {
@@ -132,12 +140,12 @@ async fn read_request(
 }
 
 enum Decision<'a> {
-    Upgrade(Upgrade),
+    Upgrade(Upgrade, Seat),
     File(&'a std::path::Path),
 }
 
 fn decide<'a>(
-    session: &'a Session,
+    session: &'a Arc<Session>,
     request: &Request,
     ip: IpAddr,
 ) -> Result<Decision<'a>, Refusal> {
@@ -165,24 +173,15 @@ fn decide<'a>(
         ));
     }
     upgrade::check_auth(&request.headers, &plan.auth)?;
-    if session.live.load(SeqCst) > plan.max_connections.min(platform::connection_limit()) {
-        return Err(
-            Refusal::new(503, "the server has all the connections that it takes")
-                .with("Retry-After", "10"),
-        );
-    }
-    let from_there = session.per_ip.lock().get(&ip).copied().unwrap_or_default();
-    if plan.max_per_ip > 0 && from_there > plan.max_per_ip {
-        return Err(Refusal::new(503, "too many connections from this address"));
-    }
-    Ok(Decision::Upgrade(upgrade))
+    let seat = Seat::take(session, ip)?;
+    Ok(Decision::Upgrade(upgrade, seat))
 }
 
 async fn open(
     server: &Arc<Server>,
     session: &Arc<Session>,
     stream: Stream,
-    socket: SocketGuard,
+    (socket, seat): (SocketGuard, Seat),
     request: Request,
     upgrade: Upgrade,
     rest: Vec<u8>,
@@ -220,7 +219,7 @@ async fn open(
                 server.clone(),
             )
         });
-        clients.insert(connection.client, connection.clone());
+        clients.insert(connection.client, (connection.clone(), seat));
         connection
     };
     let source = connection.source.clone();

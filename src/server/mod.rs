@@ -19,7 +19,8 @@ use tokio::task::AbortHandle;
 use crate::connection::{Connection, End, Owner, Settings};
 use crate::error::{Error, Result};
 use crate::events::Source;
-use crate::protocol::head;
+use crate::platform;
+use crate::protocol::head::{self, Refusal};
 use crate::protocol::upgrade::{Auth, Origins};
 use crate::transport::{self, Listener, Threads, spawn_on};
 
@@ -72,7 +73,7 @@ pub struct Server {
     pub source: Arc<Source>,
     registrar: &'static dyn Registrar,
     session: Mutex<Option<Arc<Session>>>,
-    clients: Mutex<BTreeMap<i32, Arc<Connection>>>,
+    clients: Mutex<BTreeMap<i32, (Arc<Connection>, Seat)>>,
     /// Sockets of all sessions that have not ended.
     sockets: Mutex<usize>,
     ended: Condvar,
@@ -87,9 +88,64 @@ struct Session {
     is_stopped: AtomicBool,
     /// Sockets, whatever state they are in.
     live: AtomicUsize,
-    /// The same by address, where that is limited.
-    per_ip: Mutex<HashMap<IpAddr, usize>>,
+    seats: Mutex<Seats>,
     pending: Mutex<Handshakes>,
+}
+
+/// Connections that were admitted and not closed, by address where that is limited.
+#[derive(Default)]
+struct Seats {
+    taken: usize,
+    per_ip: HashMap<IpAddr, usize>,
+}
+
+/// One of them.
+struct Seat {
+    session: Arc<Session>,
+    ip: IpAddr,
+}
+
+impl Seat {
+    /// Takes a seat, or says which limit has been reached.
+    fn take(session: &Arc<Session>, ip: IpAddr) -> std::result::Result<Seat, Refusal> {
+        let plan = &session.plan;
+        let mut seats = session.seats.lock();
+        if seats.taken >= plan.max_connections
+            || session.live.load(SeqCst) > platform::connection_limit()
+        {
+            return Err(full("the server has all the connections that it takes"));
+        }
+        if plan.max_per_ip > 0 {
+            let from_there = seats.per_ip.entry(ip).or_default();
+            if *from_there >= plan.max_per_ip {
+                return Err(full("too many connections from this address"));
+            }
+            *from_there += 1;
+        }
+        seats.taken += 1;
+        drop(seats);
+        Ok(Seat {
+            session: session.clone(),
+            ip,
+        })
+    }
+}
+
+fn full(limit: &str) -> Refusal {
+    Refusal::new(503, limit).with("Retry-After", "10")
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut seats = self.session.seats.lock();
+        seats.taken -= 1;
+        if let Some(from_there) = seats.per_ip.get_mut(&self.ip) {
+            *from_there -= 1;
+            if *from_there == 0 {
+                seats.per_ip.remove(&self.ip);
+            }
+        }
+    }
 }
 
 /// Handshakes that are not done, oldest first. Dropping a sender ends its handshake.
@@ -138,7 +194,7 @@ impl Server {
             accepting: Mutex::new(None),
             is_stopped: AtomicBool::new(false),
             live: AtomicUsize::new(0),
-            per_ip: Mutex::new(HashMap::new()),
+            seats: Mutex::new(Seats::default()),
             pending: Mutex::new(Handshakes::default()),
         });
         let accepting = spawn_on(
@@ -187,24 +243,27 @@ impl Server {
 
     /// The connections that the host has not been told the end of, in the order of their refs.
     pub fn connections(&self) -> Vec<Arc<Connection>> {
-        self.clients.lock().values().cloned().collect()
+        let clients = self.clients.lock();
+        clients
+            .values()
+            .map(|(connection, _)| connection.clone())
+            .collect()
     }
 
     /// One of its connections.
     pub fn connection(&self, client: i32) -> Option<Arc<Connection>> {
-        self.clients.lock().get(&client).cloned()
+        let clients = self.clients.lock();
+        clients
+            .get(&client)
+            .map(|(connection, _)| connection.clone())
     }
 
-    fn count_socket(self: &Arc<Self>, session: &Arc<Session>, ip: IpAddr) -> SocketGuard {
+    fn count_socket(self: &Arc<Self>, session: &Arc<Session>) -> SocketGuard {
         *self.sockets.lock() += 1;
         session.live.fetch_add(1, SeqCst);
-        if session.plan.max_per_ip > 0 {
-            *session.per_ip.lock().entry(ip).or_default() += 1;
-        }
         SocketGuard {
             server: self.clone(),
             session: session.clone(),
-            ip,
         }
     }
 }
@@ -213,7 +272,8 @@ impl Owner for Server {
     fn closing(&self, _: i32, _: &End) {}
 
     fn closed(&self, client: i32) {
-        self.clients.lock().remove(&client);
+        let removed = self.clients.lock().remove(&client);
+        drop(removed);
         self.registrar.remove(client);
     }
 }
@@ -222,20 +282,11 @@ impl Owner for Server {
 struct SocketGuard {
     server: Arc<Server>,
     session: Arc<Session>,
-    ip: IpAddr,
 }
 
 impl Drop for SocketGuard {
     fn drop(&mut self) {
         self.session.live.fetch_sub(1, SeqCst);
-        if self.session.plan.max_per_ip > 0 {
-            let mut per_ip = self.session.per_ip.lock();
-            let count = per_ip.entry(self.ip).or_default();
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                per_ip.remove(&self.ip);
-            }
-        }
         let mut sockets = self.server.sockets.lock();
         *sockets -= 1;
         if *sockets == 0 {
