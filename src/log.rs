@@ -28,11 +28,17 @@ type Sink = Arc<dyn Fn(Level, &str) + Send + Sync>;
 static LEVEL: AtomicI32 = AtomicI32::new(0);
 static SINK: RwLock<Option<Sink>> = RwLock::new(None);
 
-/// Sends messages up to `level` (0: none) to `sink`.
+/// Sends messages up to `level` (0: none) to `sink`. Returns once the old one no longer runs, unless inside a callback.
 pub fn set_sink(level: i32, sink: Option<Sink>) {
     let level = if sink.is_some() { level } else { 0 };
-    *SINK.write() = sink;
+    let old = std::mem::replace(&mut *SINK.write(), sink);
     LEVEL.store(level, Ordering::Relaxed);
+    while let Some(old) = &old {
+        if Arc::strong_count(old) == 1 || callback::is_inside() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
 }
 
 /// Whether a message of this level goes anywhere.

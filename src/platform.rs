@@ -28,12 +28,12 @@ mod imp {
 
     /// How many connections the process's limit of open files leaves room for.
     pub fn connection_limit() -> usize {
-        let reserved_for_the_host = 64;
         match getrlimit(Resource::RLIMIT_NOFILE) {
-            Ok((soft, _)) => usize::try_from(soft)
-                .unwrap_or(usize::MAX)
-                .saturating_sub(reserved_for_the_host)
-                .max(1),
+            Ok((soft, _)) => {
+                let soft = usize::try_from(soft).unwrap_or(usize::MAX);
+                let reserved_for_the_host = 64.min(soft / 2);
+                soft - reserved_for_the_host
+            }
             Err(_) => usize::MAX,
         }
     }

@@ -128,6 +128,13 @@ fn row_19_four_threads_that_poll_and_others_that_send_and_stop_get_each_event_on
 }
 
 #[test]
+fn row_19_poll_send_stop_and_clear_race_without_harm() {
+    let time = Duration::from_secs(scaled(3, 60));
+    race(Flavour::Plain, time, &["server_stop", "server_clear"]);
+}
+
+#[test]
+#[ignore = "takes a nightly toolchain with rust-src"]
 fn row_19_poll_send_stop_and_clear_race_without_harm_under_thread_sanitizer() {
     race(
         Flavour::Thread,

@@ -365,6 +365,8 @@ fn row_33_many_clients_come_back_after_a_restart_spread_in_time() {
         })
         .max()
         .unwrap();
+    let bins: Vec<usize> = (0..(latest-earliest)/20+1).map(|b| times.iter().filter(|t| (*t-earliest)/20==b).count()).collect();
+    eprintln!("bins {bins:?} start->first {:?}", earliest);
     assert!(
         (crowded as i64) < count / 8,
         "{crowded} of {count} within 20 ms"

@@ -1,6 +1,8 @@
 //! Knows how a connection is opened: TCP, then the HTTP upgrade, as the client.
 //! Does not know when to try again.
 
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+
 use crate::events::OpenInfo;
 use crate::protocol::deflate::{Agreed, Wishes};
 use crate::protocol::head::{HeadScanner, Limits, Response};
@@ -48,15 +50,33 @@ impl From<String> for Failure {
     }
 }
 
+/// How far an opening has come, for whoever gives up on it.
+#[derive(Default)]
+pub struct Progress(AtomicU8);
+
+impl Progress {
+    /// What was being waited for.
+    pub fn phase(&self) -> &'static str {
+        match self.0.load(Relaxed) {
+            0 => "its name is still being looked up",
+            1 => "no address of it answers",
+            _ => "it does not answer the upgrade request",
+        }
+    }
+}
+
 /// Opens a connection. Has no deadline of its own: the caller drops it.
-pub async fn open(target: &Target) -> Result<Opened, Failure> {
+pub async fn open(target: &Target, progress: &Progress) -> Result<Opened, Failure> {
     let request = ClientRequest::new(
         &target.url,
         target.protocols.clone(),
         target.deflate.as_ref().map(Wishes::offer),
         target.headers.clone(),
     )?;
-    let stream = transport::connect(&target.url.host, target.url.port).await?;
+    let addresses = transport::resolve(&target.url.host, target.url.port).await?;
+    progress.0.store(1, Relaxed);
+    let stream = transport::connect(&target.url.host, addresses).await?;
+    progress.0.store(2, Relaxed);
     let broken = |error: std::io::Error| format!("{}: {error}", stream.peer());
     stream.write_all(&request.encode()).await.map_err(broken)?;
     let (response, rest) = read_response(&stream, &target.head).await?;

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 pub use backoff::Backoff;
 use backoff::dice;
 pub use handshake::Target;
-use handshake::{Failure, Opened, open};
+use handshake::{Failure, Opened, Progress, open};
 
 use crate::connection::{Connection, End, Owner, Sent, Settings, Task};
 use crate::error::{Error, Result, Status};
@@ -173,6 +173,8 @@ impl Client {
         state.run = Some(run.clone());
         let previous = state.last.replace(run.clone());
         state.active += 1;
+        // A runtime that has just been shut down drops the future, and with it the guard, at once.
+        drop(state);
         let guard = RunGuard {
             client: self.clone(),
             run: run.clone(),
@@ -261,12 +263,18 @@ impl Client {
         let mut is_first = true;
         let mut ticket = Ticket::default();
         loop {
-            let attempt = tokio::time::timeout(plan.timeout, open(&plan.target));
+            let progress = Progress::default();
+            let attempt = tokio::time::timeout(plan.timeout, open(&plan.target, &progress));
             let attempt = tokio::select! {
                 biased;
                 () = run.stopped.notified() => return,
                 attempt = attempt => attempt.unwrap_or_else(|_| Err(Failure {
-                    reason: format!("no connection within {} ms", plan.timeout.as_millis()),
+                    reason: format!(
+                        "no connection to \"{}\" within {} ms: {}",
+                        plan.target.url.host,
+                        plan.timeout.as_millis(),
+                        progress.phase(),
+                    ),
                     http_status: 0,
                 })),
             };

@@ -59,7 +59,10 @@ pub fn send(client: i32, kind: Kind, payload: &[u8]) -> Option<Result<Sent>> {
         let role = connection.settings.role;
         let queued = cork.queued + cork.frames.len();
         let length = frame::frame_length(role, payload.len());
-        if !kind.is_control() && queued > 0 && queued + length > connection.settings.send_queue {
+        if kind.is_control() && queued > 0 {
+            return None;
+        }
+        if queued > 0 && queued + length > connection.settings.send_queue {
             connection.outbox.lock().wants_drain = connection.settings.drain;
             return Some(Err(queue_full(connection, queued)));
         }

@@ -249,8 +249,12 @@ impl Connection {
             )));
         }
         let queued = outbox.queued();
-        // An empty queue always takes one message, however large.
-        if !kind.is_control() && queued > 0 && queued + length > self.settings.send_queue {
+        // An empty queue always takes one message, however large. Pings find some more room.
+        let most = match kind.is_control() {
+            true => self.settings.send_queue.saturating_add(CONTROL_BYTES),
+            false => self.settings.send_queue,
+        };
+        if queued > 0 && queued + length > most {
             outbox.wants_drain = self.settings.drain;
             return Err(queue_full(self, queued));
         }
@@ -369,6 +373,9 @@ pub fn check_close(code: u16, reason: &str) -> Result<()> {
     }
     Ok(())
 }
+
+/// What control frames may add to a full queue; beyond, of all pings only the last is answered (RFC 6455 § 5.5.3).
+const CONTROL_BYTES: usize = 64 * 1024;
 
 /// The opcode of a close frame, for those who write it.
 const CLOSE: Opcode = Opcode::Close;

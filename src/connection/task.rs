@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep};
 use super::closing::code_of;
 use super::cork;
 use super::outbox::{Frames, Stage};
-use super::{Connection, Settings};
+use super::{CONTROL_BYTES, Connection, Settings};
 use crate::events::{Delivery, ErrorInfo, Event, Ticket};
 use crate::log;
 use crate::protocol::deflate::Incoming;
@@ -26,8 +26,6 @@ use crate::protocol::{Kind, ProtocolError, close};
 const READ_BUFFER: usize = 128 * 1024;
 /// Reads of one connection before the others have their turn.
 const READS_PER_TURN: usize = 4;
-/// Pongs that wait to be sent; beyond, only the last ping is answered (RFC 6455 § 5.5.3).
-const PONG_BYTES: usize = 64 * 1024;
 /// Room for frames that a network thread keeps for the next batch.
 const KEPT_ROOM: usize = 256 * 1024;
 /// Pieces written with one system call.
@@ -638,7 +636,7 @@ impl Inbox<'_> {
             return;
         }
         self.connection.is_touched.store(true, Release);
-        if outbox.queued() + length > PONG_BYTES {
+        if outbox.queued() + length > CONTROL_BYTES {
             *self.held_pong = Some(payload.to_vec());
             return;
         }

@@ -16,6 +16,7 @@ use super::source::Source;
 use super::{Dispatch, Event, Tag, context, gate};
 use crate::callback;
 use crate::error::{Error, Result, Status};
+use crate::log;
 use crate::platform;
 use crate::protocol::Kind;
 
@@ -60,6 +61,8 @@ struct Lanes {
     is_pumping: bool,
     pullers: usize,
     is_woken: bool,
+    /// Batches so far.
+    posted: u64,
     /// Sources of the batches that were taken out to call back.
     in_hand: Vec<Arc<Source>>,
     caller: Option<JoinHandle<()>>,
@@ -188,9 +191,12 @@ impl Hub {
     }
 
     /// Puts a batch where its consumer finds it, which is woken if it waits.
-    pub fn post(&self, batch: Batch) {
-        let lane = self.lane_of(&batch);
+    pub fn post(&self, mut batch: Batch) {
         let mut lanes = self.lanes.lock();
+        // Under the lock that a change of callbacks takes to sort what waits.
+        let lane = self.lane_of(&batch);
+        lanes.posted += 1;
+        batch.number = lanes.posted;
         self.push(&mut lanes, lane, batch);
     }
 
@@ -202,9 +208,9 @@ impl Hub {
                     self.thread_ready.notify_one();
                 }
                 if !lanes.caller_runs {
-                    lanes.caller_runs = true;
                     lanes.caller_must_end = false;
-                    lanes.caller = Some(start_caller());
+                    lanes.caller = start_caller();
+                    lanes.caller_runs = lanes.caller.is_some();
                 }
             }
             Lane::Pump => {
@@ -229,6 +235,7 @@ impl Hub {
         waiting.extend(lanes.pull.drain(..));
         waiting.extend(lanes.thread.drain(..));
         waiting.extend(lanes.pump.drain(..));
+        waiting.sort_by_key(|batch| batch.number);
         for batch in waiting {
             let lane = self.lane_of(&batch);
             self.push(&mut lanes, lane, batch);
@@ -495,14 +502,16 @@ impl Lanes {
     }
 }
 
-fn start_caller() -> JoinHandle<()> {
+/// The callback thread. None: the system has no thread left; the next event tries again.
+fn start_caller() -> Option<JoinHandle<()>> {
     std::thread::Builder::new()
         .name("wsplug-events".into())
         .spawn(|| {
             platform::prepare_thread();
             hub().run_caller();
         })
-        .expect("the system can start a thread")
+        .inspect_err(|error| log::error!("cannot start the callback thread: {error}"))
+        .ok()
 }
 
 fn take(

@@ -37,6 +37,22 @@ pub enum Item {
 }
 
 impl Item {
+    /// Bytes that it holds beside its payload.
+    fn size(&self) -> usize {
+        match self {
+            Item::Open(info) => {
+                let headers = info.headers.iter();
+                info.uri.len()
+                    + headers
+                        .map(|(name, value)| name.len() + value.len())
+                        .sum::<usize>()
+            }
+            Item::Close { reason, .. } => reason.len(),
+            Item::Error(info) => info.reason.len(),
+            _ => 0,
+        }
+    }
+
     /// Keeps an event, its payload behind `bytes`.
     pub fn keep(event: Event<'_>, bytes: &mut Vec<u8>) -> Item {
         let mut store = |data: &[u8]| {
@@ -92,16 +108,19 @@ pub struct Body {
     pub tag: Arc<Tag>,
     bytes: Vec<u8>,
     items: Vec<Item>,
+    charge: usize,
 }
 
 impl Body {
     pub fn new(source: Arc<Source>, tag: Arc<Tag>, bytes: Vec<u8>, items: Vec<Item>) -> Arc<Body> {
-        source.channel().charge(bytes.len(), items.len());
+        let charge = bytes.len() + items.iter().map(Item::size).sum::<usize>();
+        source.channel().charge(charge, items.len());
         Arc::new(Body {
             source,
             tag,
             bytes,
             items,
+            charge,
         })
     }
 
@@ -157,7 +176,7 @@ impl Drop for Body {
     fn drop(&mut self) {
         self.source
             .channel()
-            .give_back(self.bytes.len(), self.items.len());
+            .give_back(self.charge, self.items.len());
     }
 }
 
@@ -167,6 +186,8 @@ pub struct Batch {
     pub next: usize,
     /// The last word of a source that is silent otherwise.
     pub is_final: bool,
+    /// When it was posted, among all.
+    pub number: u64,
 }
 
 impl Batch {
@@ -176,6 +197,7 @@ impl Batch {
             body,
             next: 0,
             is_final: false,
+            number: 0,
         }
     }
 

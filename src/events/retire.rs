@@ -38,6 +38,7 @@ fn end(
         channel.is_silent.fetch_or(whole_channel, SeqCst);
         for source in &sources {
             source.silence();
+            source.posting.wait_until_idle();
             if source.take_open() {
                 hub().post(Batch::last(source, &tag, close));
             }
@@ -47,6 +48,7 @@ fn end(
     channel.is_silent.fetch_or(whole_channel, SeqCst);
     for source in &sources {
         source.silence();
+        source.posting.wait_until_idle();
     }
     let only = sources.first().cloned();
     let (batches, in_hand) = hub().extract(|source| match (&only, whole_channel) {

@@ -167,6 +167,8 @@ pub struct Source {
     pub client: i32,
     channel: Arc<Channel>,
     pub(super) gate: Gate,
+    /// The network thread that collects events of this source now.
+    pub(super) posting: Gate,
     /// Batches on their way to the host.
     pub(super) pending: AtomicUsize,
     state: AtomicU8,
@@ -179,6 +181,7 @@ impl Source {
             client,
             channel,
             gate: Gate::default(),
+            posting: Gate::default(),
             pending: AtomicUsize::new(0),
             state: AtomicU8::new(0),
         })
@@ -204,11 +207,14 @@ impl Source {
                 self.gate.enter();
                 Mode::Inline(handler)
             }
-            _ => Mode::Queued {
-                bytes: Vec::new(),
-                items: Vec::new(),
-                room: self.channel.room(),
-            },
+            _ => {
+                self.posting.enter();
+                Mode::Queued {
+                    bytes: Vec::new(),
+                    items: Vec::new(),
+                    room: self.channel.room(),
+                }
+            }
         };
         Delivery {
             source: self,
@@ -328,13 +334,15 @@ impl Drop for Delivery<'_> {
                 drop(handler);
                 self.source.gate.leave();
             }
-            // Cleared meanwhile: its last word has been said.
-            Mode::Queued { .. } if self.source.is_silent() => {}
-            Mode::Queued { bytes, items, .. } if !items.is_empty() => {
-                let body = Body::new(self.source.clone(), self.tag.clone(), bytes, items);
-                hub().post(Batch::new(body));
+            Mode::Queued { bytes, items, .. } => {
+                // Cleared meanwhile: its last word has been said.
+                if !items.is_empty() && !self.source.is_silent() {
+                    let body = Body::new(self.source.clone(), self.tag.clone(), bytes, items);
+                    hub().post(Batch::new(body));
+                }
+                self.source.posting.leave();
             }
-            _ => {}
+            Mode::Silent => {}
         }
     }
 }

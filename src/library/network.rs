@@ -88,6 +88,8 @@ fn start_thread(number: usize) -> std::io::Result<(Running, Handle)> {
     let runtime = Builder::new_current_thread()
         .enable_io()
         .enable_time()
+        // For name look-ups and files.
+        .max_blocking_threads(16)
         .thread_keep_alive(Duration::from_millis(500))
         .on_thread_start(platform::prepare_thread)
         .build()?;

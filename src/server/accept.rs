@@ -78,7 +78,7 @@ fn admit(server: &Arc<Server>, session: &Arc<Session>, own: &Handle, stream: Str
     let Some(pending) = handshake::Pending::begin(session) else {
         return;
     };
-    let socket = server.count_socket(session);
+    let socket = server.count_socket();
     let (server, session) = (server.clone(), session.clone());
     if session.threads.is_single() {
         spawn_on(own, async move {

@@ -1,33 +1,66 @@
 //! Knows how a file is answered to a plain GET.
 //! Does not know which paths have one.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
+use crate::log;
 use crate::protocol::head::Refusal;
+use crate::transport::Stream;
 
-/// The answer with a file's content. The file is read anew each time, so that an edit shows.
-pub async fn answer(path: &Path, head_only: bool) -> Vec<u8> {
+/// What is read at once, so that large files do not fill memory.
+const PIECE: usize = 64 * 1024;
+
+/// Answers with a file's content. It is read anew each time, so that an edit shows.
+pub async fn answer(stream: &Stream, path: &Path, head_only: bool) -> io::Result<()> {
     let owned = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || std::fs::read(owned)).await;
-    let content = match read {
-        Ok(Ok(content)) => content,
-        Ok(Err(error)) => {
-            crate::log::warn!("cannot read {}: {error}", path.display());
-            return Refusal::new(404, "the file of this path cannot be read").encode(head_only);
+    let opened = blocking(move || {
+        let file = File::open(owned)?;
+        let length = file.metadata()?.len();
+        Ok((file, length))
+    });
+    let (mut file, length) = match opened.await {
+        Ok(opened) => opened,
+        Err(error) => {
+            log::warn!("cannot read {}: {error}", path.display());
+            let refusal = Refusal::new(404, "the file of this path cannot be read");
+            return stream.write_all(&refusal.encode(head_only)).await;
         }
-        Err(_) => return Refusal::new(503, "the server is stopping").encode(head_only),
     };
-    let mut answer = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-cache\r\n\
-         X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n",
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: {}\r\nContent-Length: {length}\r\n\
+         Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n",
         content_type(path),
-        content.len()
-    )
-    .into_bytes();
-    if !head_only {
-        answer.extend_from_slice(&content);
+    );
+    stream.write_all(head.as_bytes()).await?;
+    let mut missing = if head_only { 0 } else { length };
+    let mut piece = vec![0; PIECE];
+    while missing > 0 {
+        let wanted = missing.min(PIECE as u64) as usize;
+        let read;
+        (file, piece, read) = blocking(move || {
+            let read = file.read(&mut piece[..wanted])?;
+            Ok((file, piece, read))
+        })
+        .await?;
+        if read == 0 {
+            // It has become shorter: the client must not take it for whole.
+            stream.reset_on_drop();
+            break;
+        }
+        stream.write_all(&piece[..read]).await?;
+        missing -= read as u64;
     }
-    answer
+    Ok(())
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 fn content_type(path: &Path) -> &'static str {

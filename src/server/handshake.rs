@@ -91,7 +91,14 @@ async fn shake(server: &Arc<Server>, session: &Arc<Session>, stream: Stream, soc
                 )
                 .await;
             }
-            Ok(Decision::File(path)) => files::answer(path, request.method == "HEAD").await,
+            Ok(Decision::File(path)) => {
+                let head_only = request.method == "HEAD";
+                if files::answer(&stream, path, head_only).await.is_ok() {
+                    stream.shutdown_write();
+                    stream.discard_until_end().await;
+                }
+                return;
+            }
             Err(refusal) => {
                 log::info!(
                     "server {}: {} {} was answered {refusal}",

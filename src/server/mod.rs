@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -86,8 +86,6 @@ struct Session {
     listener: Listener,
     accepting: Mutex<Option<AbortHandle>>,
     is_stopped: AtomicBool,
-    /// Sockets, whatever state they are in.
-    live: AtomicUsize,
     seats: Mutex<Seats>,
     pending: Mutex<Handshakes>,
 }
@@ -110,9 +108,7 @@ impl Seat {
     fn take(session: &Arc<Session>, ip: IpAddr) -> std::result::Result<Seat, Refusal> {
         let plan = &session.plan;
         let mut seats = session.seats.lock();
-        if seats.taken >= plan.max_connections
-            || session.live.load(SeqCst) > platform::connection_limit()
-        {
+        if seats.taken >= plan.max_connections.min(platform::connection_limit()) {
             return Err(full("the server has all the connections that it takes"));
         }
         if plan.max_per_ip > 0 {
@@ -193,7 +189,6 @@ impl Server {
             listener,
             accepting: Mutex::new(None),
             is_stopped: AtomicBool::new(false),
-            live: AtomicUsize::new(0),
             seats: Mutex::new(Seats::default()),
             pending: Mutex::new(Handshakes::default()),
         });
@@ -258,12 +253,10 @@ impl Server {
             .map(|(connection, _)| connection.clone())
     }
 
-    fn count_socket(self: &Arc<Self>, session: &Arc<Session>) -> SocketGuard {
+    fn count_socket(self: &Arc<Self>) -> SocketGuard {
         *self.sockets.lock() += 1;
-        session.live.fetch_add(1, SeqCst);
         SocketGuard {
             server: self.clone(),
-            session: session.clone(),
         }
     }
 }
@@ -281,12 +274,10 @@ impl Owner for Server {
 /// Counts a socket as long as it is there.
 struct SocketGuard {
     server: Arc<Server>,
-    session: Arc<Session>,
 }
 
 impl Drop for SocketGuard {
     fn drop(&mut self) {
-        self.session.live.fetch_sub(1, SeqCst);
         let mut sockets = self.server.sockets.lock();
         *sockets -= 1;
         if *sockets == 0 {

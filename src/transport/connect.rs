@@ -14,9 +14,8 @@ use super::Stream;
 /// RFC 8305 § 5: how long one address may be silent before the next is tried beside it.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Connects to the first address of `host` that answers. Errors name every address that was tried.
-pub async fn connect(host: &str, port: u16) -> Result<Stream, String> {
-    let mut addresses = resolve(host, port).await?;
+/// Connects to the first of the addresses of `host` that answers. Errors name every address that was tried.
+pub async fn connect(host: &str, mut addresses: VecDeque<SocketAddr>) -> Result<Stream, String> {
     let mut attempts = JoinSet::new();
     let mut failures = Vec::new();
     loop {
@@ -41,7 +40,7 @@ pub async fn connect(host: &str, port: u16) -> Result<Stream, String> {
 }
 
 /// The addresses of a name, the families taking turns (RFC 8305 § 4).
-async fn resolve(host: &str, port: u16) -> Result<VecDeque<SocketAddr>, String> {
+pub async fn resolve(host: &str, port: u16) -> Result<VecDeque<SocketAddr>, String> {
     let name = host.to_owned();
     // getaddrinfo blocks; its thread is the runtime's, and the caller's deadline does not wait for it.
     let found: io::Result<Vec<SocketAddr>> = match host.parse() {

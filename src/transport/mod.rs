@@ -5,7 +5,7 @@ mod connect;
 mod listen;
 mod threads;
 
-pub use connect::connect;
+pub use connect::{connect, resolve};
 pub use listen::{Listener, bind};
 pub use threads::{Threads, is_network_thread, mark_network_thread, spawn_on};
 
