@@ -23,7 +23,8 @@ pub enum Level {
     Debug = 4,
 }
 
-type Sink = Arc<dyn Fn(Level, &str) + Send + Sync>;
+/// What takes messages.
+pub type Sink = Arc<dyn Fn(Level, &str) + Send + Sync>;
 
 static LEVEL: AtomicI32 = AtomicI32::new(0);
 static SINK: RwLock<Option<Sink>> = RwLock::new(None);

@@ -308,15 +308,81 @@ mod server {
 
     #[test]
     fn per_message_deflate() {
-        let given = json!({"perMessageDeflate": {"clientMaxWindowBits": 9}});
-        let created = create(wsplug_server_create, given).1;
-        assert_eq!(created["perMessageDeflate"]["clientMaxWindowBits"], 9);
-        assert_eq!(created["perMessageDeflate"]["serverMaxWindowBits"], 15);
-        let server = Server::start(json!({}));
+        let agreed = |options: Value, offer: &str| {
+            let server = Server::start(options);
+            let offer = format!("Sec-WebSocket-Extensions: permessage-deflate{offer}\r\n");
+            let response = answer(server.port, "/", &offer);
+            assert_eq!(response.status, 101);
+            response
+                .header("sec-websocket-extensions")
+                .map(str::to_owned)
+        };
+        let deflate = |members: Value, offer: &str| {
+            let agreed = agreed(json!({"perMessageDeflate": members}), offer);
+            agreed.unwrap().replace("permessage-deflate", "")
+        };
+        assert_eq!(agreed(json!({}), "").as_deref(), Some("permessage-deflate"));
+        assert_eq!(
+            agreed(json!({"perMessageDeflate": {"enabled": false}}), ""),
+            None
+        );
+        assert_eq!(
+            deflate(json!({"serverNoContextTakeover": true}), ""),
+            "; server_no_context_takeover"
+        );
+        assert_eq!(
+            deflate(json!({"clientNoContextTakeover": true}), ""),
+            "; client_no_context_takeover"
+        );
+        assert_eq!(
+            deflate(json!({"serverMaxWindowBits": 10}), ""),
+            "; server_max_window_bits=10"
+        );
+        let offer = "; client_max_window_bits";
+        assert_eq!(
+            deflate(json!({"clientMaxWindowBits": 11}), offer),
+            "; client_max_window_bits=11"
+        );
+    }
+
+    #[test]
+    fn per_message_deflate_has_a_threshold_and_a_level() {
+        let wire_size = |members: Value| {
+            let server = Server::start(json!({"perMessageDeflate": members}));
+            let _peer =
+                Peer::tcp(server.port).upgraded("Sec-WebSocket-Extensions: permessage-deflate\r\n");
+            let client = server.event("open")["client"].as_i64().unwrap() as i32;
+            let text: String = (0..400).map(|number| format!("{number},")).collect();
+            let sent = command(|reply| unsafe {
+                wsplug_client_send(
+                    client,
+                    WSPLUG_TEXT,
+                    text.as_ptr().cast(),
+                    text.len() as i32,
+                    reply,
+                )
+            });
+            let sent = sent.unwrap();
+            assert_eq!(sent["payloadSize"], text.len());
+            sent["wireSize"].as_u64().unwrap() as f64 / text.len() as f64
+        };
+        assert_eq!(wire_size(json!({"threshold": 5000})), 1.0);
+        let (best, fastest) = (
+            wire_size(json!({"level": 9})),
+            wire_size(json!({"level": 1})),
+        );
+        assert!(best < fastest && fastest < 0.8, "{best} {fastest}");
+        assert!(wire_size(json!({"memLevel": 1})) < 0.8);
+    }
+
+    #[test]
+    fn disable_per_message_deflate() {
+        let server = Server::start(json!({"disablePerMessageDeflate": true}));
         let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
-        let response = answer(server.port, "/", offer);
-        assert_eq!(response.status, 101);
-        assert_eq!(response.header("sec-websocket-extensions"), None);
+        assert_eq!(
+            answer(server.port, "/", offer).header("sec-websocket-extensions"),
+            None
+        );
     }
 
     #[test]
@@ -585,19 +651,66 @@ mod client {
 
     #[test]
     fn per_message_deflate() {
-        let url = "ws://127.0.0.1:9/";
-        let given = json!({"url": url, "perMessageDeflate": {"serverMaxWindowBits": 9, "clientNoContextTakeover": true}});
-        let created = create(wsplug_client_create, given).1;
-        assert_eq!(
-            created["perMessageDeflate"],
-            json!({
-                "enabled": false, "clientNoContextTakeover": true, "serverNoContextTakeover": false,
-                "serverMaxWindowBits": 9, "clientMaxWindowBits": 15,
-            })
-        );
+        let offered = |members: Value| {
+            let (_client, peer) = Client::connected(json!({"perMessageDeflate": members}));
+            let offer = peer
+                .request
+                .lines()
+                .find_map(|line| line.strip_prefix("Sec-WebSocket-Extensions: "));
+            offer.map(|offer| offer.split("; ").map(str::to_owned).collect::<Vec<_>>())
+        };
+        assert_eq!(offered(json!({})), None);
+        let offer = |mut members: Value| {
+            members["enabled"] = json!(true);
+            offered(members).unwrap()
+        };
+        let all_defaults = ["permessage-deflate", "client_max_window_bits"];
+        assert_eq!(offer(json!({})), all_defaults);
+        for (members, expected) in [
+            (
+                json!({"serverMaxWindowBits": 10}),
+                "server_max_window_bits=10",
+            ),
+            (
+                json!({"clientMaxWindowBits": 12}),
+                "client_max_window_bits=12",
+            ),
+            (
+                json!({"serverNoContextTakeover": true}),
+                "server_no_context_takeover",
+            ),
+            (
+                json!({"clientNoContextTakeover": true}),
+                "client_no_context_takeover",
+            ),
+        ] {
+            let offer = offer(members);
+            assert!(offer.iter().any(|part| part == expected), "{offer:?}");
+            let is_new = |part: &&String| !all_defaults.contains(&part.as_str());
+            assert_eq!(offer.iter().filter(is_new).count(), 1, "{offer:?}");
+        }
+    }
+
+    #[test]
+    fn per_message_deflate_is_shown_whole_and_checked() {
+        let given =
+            |members: Value| json!({"url": "ws://127.0.0.1:9/", "perMessageDeflate": members});
+        let members = json!({"serverMaxWindowBits": 9, "clientNoContextTakeover": true});
+        let shown = create(wsplug_client_create, given(members)).1["perMessageDeflate"].clone();
+        for (member, value) in [
+            ("enabled", json!(false)),
+            ("clientNoContextTakeover", json!(true)),
+            ("serverNoContextTakeover", json!(false)),
+            ("serverMaxWindowBits", json!(9)),
+            ("clientMaxWindowBits", json!(15)),
+        ] {
+            assert_eq!(shown[member], value, "{member}");
+        }
         for bits in [json!(0), json!(7), json!(16), json!("9")] {
-            let given = json!({"url": url, "perMessageDeflate": {"clientMaxWindowBits": bits}});
-            let error = refused(wsplug_client_create, given);
+            let error = refused(
+                wsplug_client_create,
+                given(json!({"clientMaxWindowBits": bits})),
+            );
             assert!(
                 error["message"]
                     .as_str()

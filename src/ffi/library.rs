@@ -70,7 +70,7 @@ pub unsafe extern "system" fn wsplug_set_log_callback(
             return WSPLUG_INVALID_ARGUMENT;
         }
         let host = Host(user_data);
-        let sink = callback.map(|callback| -> Arc<dyn Fn(Level, &str) + Send + Sync> {
+        let sink = callback.map(|callback| -> log::Sink {
             Arc::new(move |level: Level, message: &str| {
                 let host = &host;
                 let message = std::ffi::CString::new(message.replace('\0', "")).unwrap_or_default();

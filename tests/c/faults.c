@@ -265,12 +265,17 @@ static void fault_8(void)
     CHECK_JSON(event->context, "code", "1006");
     CHECK(strstr(json_text(event->context, "reason"), "pong") != NULL);
     close(fd);
-    close(listener);
 
-    int32_t other = new_client("{\"url\":\"ws://127.0.0.1:9/\",\"perMessageDeflate\":{\"clientMaxWindowBits\":12}}");
-    CHECK_JSON(reply, "perMessageDeflate.clientMaxWindowBits", "12");
-    CHECK_JSON(reply, "perMessageDeflate.serverMaxWindowBits", "15");
-    DONE(wsplug_client_clear(other, NULL));
+    /* Each size goes out under its own name, and what is left out is left out there too. */
+    client = new_client(json("{'url':'ws://127.0.0.1:%d/','perMessageDeflate':"
+                             "{'enabled':true,'serverMaxWindowBits':10,'clientMaxWindowBits':12}}", port));
+    DONE(wsplug_client_start(client, "{\"wait\":false}", NULL));
+    fd = raw_accept(listener);
+    const char *offer = raw_header(raw_head(fd), "Sec-WebSocket-Extensions");
+    CHECK(offer != NULL && strstr(offer, "server_max_window_bits=10") != NULL);
+    CHECK(strstr(offer, "client_max_window_bits=12") != NULL && strstr(offer, "takeover") == NULL);
+    close(fd);
+    close(listener);
 }
 
 /* An option of the wrong type became 0 or ""; a bad ref gave {}. */
@@ -402,6 +407,16 @@ static void fault_12(void)
     client = AWAIT("open", server)->client;
     CHECK(raw_frame(fd, 0xC1, true, "\xAA\xBB", 2));
     CHECK_INT(raw_close_code(fd), 1002);
+    AWAIT("close", client);
+    CHECK_INT(count_events("message", client), 0);
+    close(fd);
+
+    /* Nor is what was agreed, but does not inflate. */
+    fd = raw_connect(port);
+    CHECK_INT(raw_status(raw_ask(fd, "/", "Sec-WebSocket-Extensions: permessage-deflate\r\n")), 101);
+    client = AWAIT("open", server)->client;
+    CHECK(raw_frame(fd, 0xC1, true, "\xFF\xFF\xFF", 3));
+    CHECK_INT(raw_close_code(fd), 1007);
     AWAIT("close", client);
     CHECK_INT(count_events("message", client), 0);
     close(fd);

@@ -120,6 +120,9 @@ static void what_has_the_wrong_type_or_is_out_of_range(void)
     CLIENT("{\"url\":\"ws://127.0.0.1/\",\"headers\":{\"bad name\":\"a\"}}", "headers", "bad");
     CLIENT("{\"url\":\"ws://127.0.0.1/\",\"headers\":[]}", "headers", "headers");
     CLIENT("{\"url\":\"ws://127.0.0.1/\",\"protocols\":[\"a\\r\\nb\"]}", "protocols", "protocols");
+    CLIENT("{\"url\":\"ws://127.0.0.1/\",\"perMessageDeflate\":true}", "perMessageDeflate", "perMessageDeflate");
+    CLIENT("{\"url\":\"ws://127.0.0.1/\",\"perMessageDeflate\":{},\"disablePerMessageDeflate\":true}",
+           "disablePerMessageDeflate", "perMessageDeflate");
 }
 
 static void what_is_for_later_is_said_so(void)
@@ -127,11 +130,7 @@ static void what_is_for_later_is_said_so(void)
     CLIENT("{\"url\":\"wss://127.0.0.1/\"}", "url", "wss");
     CLIENT("{\"url\":\"ws://127.0.0.1/\",\"tls\":true}", "tls", "tls");
     CLIENT("{\"url\":\"ws://127.0.0.1/\",\"proxy\":\"http://127.0.0.1:3128\"}", "proxy", "proxy");
-    CLIENT("{\"url\":\"ws://127.0.0.1/\",\"perMessageDeflate\":{\"enabled\":true}}", "perMessageDeflate", "perMessageDeflate");
-    CLIENT("{\"url\":\"ws://127.0.0.1/\",\"perMessageDeflate\":{},\"disablePerMessageDeflate\":true}",
-           "disablePerMessageDeflate", "perMessageDeflate");
     SERVER("{\"tls\":true}", "tls", "tls");
-    SERVER("{\"perMessageDeflate\":{\"enabled\":true}}", "perMessageDeflate", "perMessageDeflate");
 }
 
 static void what_is_unknown_is_named(void)

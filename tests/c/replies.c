@@ -42,8 +42,9 @@ static int32_t creating_gives_the_configuration(void)
     CHECK_JSON(reply, "enableAutomaticReconnection", "true");
     CHECK_JSON(reply, "enablePong", "true");
     CHECK_JSON(reply, "timeout", "20");
-    CHECK_MEMBERS(reply, "perMessageDeflate",
-                  "enabled clientNoContextTakeover serverNoContextTakeover serverMaxWindowBits clientMaxWindowBits");
+    CHECK_JSON(reply, "perMessageDeflate.clientNoContextTakeover", "false");
+    CHECK_JSON(reply, "perMessageDeflate.serverNoContextTakeover", "false");
+    CHECK_JSON(reply, "perMessageDeflate.clientMaxWindowBits", "15");
     CHECK_JSON(reply, "perMessageDeflate.enabled", "false");
     CHECK_JSON(reply, "perMessageDeflate.serverMaxWindowBits", "15");
     DONE(wsplug_client_clear(client, replied()));
