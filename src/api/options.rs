@@ -91,11 +91,11 @@ options! {
     TagOptions {
         /// The name given to `wsplug_set_method` whose callbacks are called; "" or an unknown one: those of `wsplug_set_callbacks`.
         "method" method: String = String::new();
-        /// Handed back with each event.
+        /// A text that is handed back with each event.
         "worker" worker: String = String::new();
-        /// Handed back with each event.
+        /// A number that is handed back with each event.
         "window" window: Int32 = Int(0);
-        /// Handed back with each event.
+        /// A number that is handed back with each event.
         "process" process: Int32 = Int(0);
         /// How callbacks are run; not given: as `wsplug_init` says.
         "dispatch" dispatch: Option<Dispatch> = None;
@@ -111,25 +111,25 @@ options! {
         "host" host: String = "127.0.0.1".into();
         /// Connections that the system keeps until they are accepted.
         "backlog" backlog: Int<1, 65535> = Int(1024);
-        /// Connections beyond this number are answered with 503; never more than the limit of open files less 64.
+        /// Open connections; more are answered with 503. Never more than the process's limit of open files less 64.
         "maxConnections" max_connections: Int<1, 10_000_000> = Int(10_000);
         /// Connections from one address; beyond: 503. 0: no limit.
         "maxPerIp" max_per_ip: Int<0, 10_000_000> = Int(0);
         /// Handshakes under way; beyond, the oldest of them is closed unanswered.
         "maxPendingHandshakes" max_pending: Int<1, 10_000_000> = Int(1000);
-        /// Milliseconds from the accept to the answer.
+        /// Milliseconds from the accept to the answer; beyond, the connection is closed unanswered.
         "handshakeTimeoutMs" handshake_timeout: Int<1, 3_600_000> = Int(10_000);
-        /// The path, or paths, at which WebSocket connections are taken; others get 404. [] is every path.
+        /// The path, or paths, without the query, at which WebSocket connections are taken; others get 404. [] is every path.
         "paths" paths: Paths = Paths::default();
-        /// The same as `paths`, for one.
+        /// Another name for `paths`; where both are given, this one counts.
         "path" path: Option<Paths> = None;
-        /// Whose pages may connect: "same" (the server's own, and whoever sends no Origin), "*", or a list.
+        /// Whose browser pages may connect: "same" (those of this host and port), "*" (all), or a list; others get 403. Clients that send no Origin, as all but browsers, always may.
         "origins" origins: Origins = Origins::SameOrigin;
-        /// Sub-protocols that the server speaks; the first one of the client's list is agreed.
+        /// Sub-protocols that the server speaks; the first of the client's list that is among them is agreed, none if none is.
         "protocols" protocols: Protocols = Protocols::default();
-        /// Who may connect at all: bearer tokens, or users with passwords. Never shown in replies.
+        /// Who may connect at all: bearer tokens, or users with passwords; others get 401. {} is everybody. Never shown in replies.
         "auth" auth: Auth = Auth::default();
-        /// Files that plain GETs for these paths are answered with.
+        /// Files that plain GETs for exactly these paths are answered with, read anew each time; GETs for other paths get 404.
         "files" files: Files = Files::default();
     }
 }
@@ -137,25 +137,25 @@ options! {
 options! {
     /// Limits and habits of a client.
     ClientOptions {
-        /// Where to connect to: ws://host[:port][/path][?query].
+        /// Where to connect to: ws://[user:password@]host[:port][/path][?query]. A start needs it.
         "url" url: String = String::new();
         /// Sub-protocols to offer, the best first; the server must choose one.
         "protocols" protocols: Protocols = Protocols::default();
-        /// Header fields for the request. Not shown in replies if one of them is a secret.
+        /// Header fields for the request. Not shown in replies if there is Authorization, Proxy-Authorization or Cookie among them.
         "headers" headers: HeaderFields = HeaderFields::default();
         /// Seconds that one try to connect may take, from the name to the server's answer.
         "timeout" timeout: Seconds<86_400> = Seconds(20.0);
-        /// Connects again when the connection is lost.
+        /// Connects again when the connection was lost or closed by the peer.
         "enableAutomaticReconnection" reconnect: bool = true;
-        /// Milliseconds to wait before the first try at most; doubles with each failure. The real wait is anything up to that.
+        /// The longest wait before the first new try, in milliseconds; doubles with each failure. The real wait is anything between 0 and that.
         "minWaitBetweenReconnectionRetries" min_wait: Int<1, 3_600_000> = Int(100);
-        /// Milliseconds that no wait exceeds.
+        /// The longest wait of all, in milliseconds.
         "maxWaitBetweenReconnectionRetries" max_wait: Int<1, 86_400_000> = Int(10_000);
-        /// Tries in a row before giving up; 0: never.
+        /// Failures in a row before giving up; 0: never.
         "maxRetries" max_retries: Int<0, 1_000_000> = Int(0);
-        /// Repeats the first try too.
+        /// Tries again also where the first try fails, which otherwise ends the start.
         "retryFirst" retry_first: bool = false;
-        /// Proxies.
+        /// Proxies are not in this version.
         "proxy" proxy: Later = Later;
     }
 }
@@ -163,31 +163,31 @@ options! {
 options! {
     /// What both ends have; the defaults are a server's.
     ConnectionOptions {
-        /// Bytes of a message at most, by what its frames declare; beyond: close code 1009.
+        /// Bytes of a received message at most, by what its frames declare and after inflating; beyond: close code 1009.
         "maxMessage" max_message: Int<1, 2_147_483_647> = Int(16 * 1024 * 1024);
-        /// Frames of a message at most; beyond: close code 1008.
+        /// Frames of a received message at most; beyond: close code 1008.
         "maxFragments" max_fragments: Int<1, 2_147_483_647> = Int(16_384);
         /// Reports each non-final frame of a message in fragments as "fragment".
         "fragments" fragments: bool = true;
-        /// Bytes of the handshake's head at most.
+        /// Bytes of the peer's HTTP head at most; a server answers 431 beyond.
         "maxHeadBytes" max_head_bytes: Int<256, 1_048_576> = Int(16 * 1024);
-        /// Header fields at most.
+        /// Header fields in it at most.
         "maxHeaders" max_headers: Int<1, 10_000> = Int(100);
-        /// Seconds between pings.
+        /// Seconds between pings; 0: none.
         "pingInterval" ping_interval: Seconds<86_400> = Seconds(20.0);
-        /// Seconds that nothing may come after a ping, or the connection is lost (1006).
+        /// Seconds after a ping within which something must come, or the connection is lost (1006). Not given: 20 where pings are sent.
         "pingTimeout" ping_timeout: Option<Seconds<86_400>> = None;
-        /// Answers pings.
+        /// Answers the peer's pings.
         "enablePong" enable_pong: bool = true;
-        /// Milliseconds that a close handshake may take.
+        /// Milliseconds that the peer may take to answer a close, and then to end the connection.
         "closeTimeoutMs" close_timeout: Int<1, 3_600_000> = Int(5000);
-        /// Bytes that may wait to be sent on a connection; an empty queue always takes one message.
+        /// Bytes that may wait to be sent on a connection; beyond: WSPLUG_QUEUE_FULL. An empty queue always takes one message.
         "sendQueueBytes" send_queue: Int<1, 2_147_483_647> = Int(1024 * 1024);
-        /// Milliseconds that no byte may leave while some wait, or the connection is lost (1006); 0: off.
+        /// Milliseconds within which a byte must leave while some wait, or the connection is lost (1006); 0: off.
         "sendStallMs" send_stall: Int<0, 86_400_000> = Int(30_000);
-        /// Bytes of events that may wait for the host before reading stops.
+        /// Bytes of payload that may wait for the host, of a server with all of its connections or of a client; then reading stops until there is room.
         "eventQueueBytes" event_bytes: Int<1, 2_147_483_647> = Int(64 * 1024 * 1024);
-        /// Events that may wait for the host before reading stops.
+        /// The same, counted in events.
         "eventQueueEvents" event_count: Int<1, 2_147_483_647> = Int(65_536);
         /// Posts "drain" when there is room again after a send that was answered WSPLUG_QUEUE_FULL.
         "drain" drain: bool = false;
@@ -195,7 +195,7 @@ options! {
         "perMessageDeflate" deflate: Deflate = Deflate::default();
         /// Turns compression off; excludes `perMessageDeflate`.
         "disablePerMessageDeflate" disable_deflate: Option<bool> = None;
-        /// TLS.
+        /// TLS is not in this version.
         "tls" tls: Later = Later;
     }
 }
@@ -231,7 +231,7 @@ options! {
 options! {
     /// Which waiting events are taken.
     MessagesOptions {
-        /// Events at most.
+        /// Events to take at most.
         "max" max: Int<1, 1_000_000> = Int(100);
         /// Seconds to wait for the first.
         "timeout" timeout: Seconds<86_400> = Seconds(0.0);
@@ -241,7 +241,7 @@ options! {
 options! {
     /// What holds for the library.
     InitOptions {
-        /// Network threads.
+        /// Network threads; connections take turns in being given to one.
         "threads" threads: Int<1, 256> = Int(1);
         /// How callbacks are run where a server or client does not say.
         "dispatch" dispatch: Dispatch = Dispatch::Thread;
