@@ -185,7 +185,7 @@ options! {
         "sendQueueBytes" send_queue: Int<1, 2_147_483_647> = Int(1024 * 1024);
         /// Milliseconds within which a byte must leave while some wait, or the connection is lost (1006); 0: off.
         "sendStallMs" send_stall: Int<0, 86_400_000> = Int(30_000);
-        /// Bytes of payload that may wait for the host, of a server with all of its connections or of a client; then reading stops until there is room.
+        /// Bytes of events that may wait for the host, of a server with all of its connections or of a client; then reading stops until there is room.
         "eventQueueBytes" event_bytes: Int<1, 2_147_483_647> = Int(64 * 1024 * 1024);
         /// The same, counted in events.
         "eventQueueEvents" event_count: Int<1, 2_147_483_647> = Int(65_536);
