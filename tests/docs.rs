@@ -1,0 +1,727 @@
+//! What the pages say is so: their code runs, their samples are real, their tables are complete, their links lead somewhere.
+
+#[path = "support/adversary.rs"]
+#[allow(dead_code)]
+mod adversary;
+#[path = "support/cc.rs"]
+mod cc;
+
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::ptr;
+use std::time::Duration;
+
+use adversary::{Frame, PROMPTLY, Peer, listener, url};
+use serde_json::{Map, Value, json};
+use wsplug::api;
+use wsplug::ffi::*;
+
+/// Every page, by its path below the project.
+fn pages() -> Vec<(String, String)> {
+    let mut names: Vec<String> = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"]
+        .map(String::from)
+        .into();
+    for entry in fs::read_dir(cc::project().join("docs")).unwrap() {
+        names.push(format!("docs/{}", entry.unwrap().file_name().display()));
+    }
+    names.sort();
+    names
+        .into_iter()
+        .map(|name| {
+            let text = read(&name);
+            (name, text)
+        })
+        .collect()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(cc::project().join(path))
+        .unwrap_or_else(|error| panic!("cannot read {path}: {error}"))
+}
+
+/// A fenced block: its language, its text, and what a page shows behind it as the program's output.
+struct Block {
+    place: String,
+    language: String,
+    code: String,
+    output: Option<String>,
+}
+
+fn blocks() -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::new();
+    for (page, text) in pages() {
+        let mut open: Option<Block> = None;
+        let mut is_near = false;
+        for (number, line) in text.lines().enumerate() {
+            match (&mut open, line.strip_prefix("```")) {
+                (Some(block), None) => block.code += &format!("{line}\n"),
+                (None, Some(language)) => {
+                    open = Some(Block {
+                        place: format!("{page}:{}", number + 1),
+                        language: language.to_owned(),
+                        code: String::new(),
+                        output: None,
+                    });
+                }
+                (Some(_), Some(_)) => {
+                    let block = open.take().unwrap();
+                    let program = blocks.iter_mut().rev().find(|known| known.language == "c");
+                    match program {
+                        Some(program) if is_near && block.language == "text" => {
+                            program.output = Some(block.code);
+                        }
+                        _ => {
+                            is_near |= block.language == "c";
+                            blocks.push(block);
+                        }
+                    }
+                }
+                // Output stands under its program, in the same section.
+                (None, None) => is_near &= !line.starts_with('#'),
+            }
+        }
+        assert!(open.is_none(), "{page}: a block does not end");
+    }
+    blocks
+}
+
+#[test]
+fn every_block_is_of_a_language_that_is_checked_or_said_not_to_be() {
+    for block in blocks() {
+        let is_known = ["c", "json", "python", "sh", "text", "4d", "wlanguage"]
+            .contains(&block.language.as_str());
+        assert!(is_known, "{}: {:?}", block.place, block.language);
+    }
+    let hosts = read("docs/hosts.md");
+    assert!(
+        hosts.contains("4D methods are not run")
+            && hosts.contains("| WINDEV, WEBDEV | [WINDEV](#windev) | no |")
+    );
+}
+
+#[test]
+fn c_blocks_compile_and_the_programs_print_what_is_shown() {
+    let mut programs = 0;
+    for block in blocks().into_iter().filter(|block| block.language == "c") {
+        // The examples listen on 8080; the test takes a port that is free here.
+        let port = free_port().to_string();
+        let source = scratch(&block.place, ".c");
+        let has_main = block.code.contains("int main(");
+        let code = block.code.replace("8080", &port);
+        let rest = if has_main {
+            ""
+        } else {
+            "int main(void) { return 0; }\n"
+        };
+        fs::write(&source, code + rest).unwrap();
+        let program = cc::compile(source.to_str().unwrap(), cc::Flavour::Plain);
+        let printed = cc::run(&mut Command::new(program), &block.place);
+        if has_main {
+            let shown = block.output.map(|output| output.replace("8080", &port));
+            check_output(&block.place, &printed, shown.as_deref());
+            programs += 1;
+        }
+    }
+    assert!(programs >= 3, "only {programs} C programs found");
+}
+
+/// What was printed is what a page shows, where "…" stands for anything.
+fn check_output(place: &str, printed: &str, shown: Option<&str>) {
+    let Some(shown) = shown else {
+        assert!(!printed.is_empty(), "{place} prints nothing");
+        return;
+    };
+    let mut lines = printed.lines();
+    for expected in shown.lines() {
+        let line = lines.next().unwrap_or_default();
+        assert!(
+            fits(line, expected),
+            "{place} prints {line:?}, not {expected:?}"
+        );
+    }
+    assert_eq!(lines.next(), None, "{place} prints more than is shown");
+}
+
+fn fits(line: &str, expected: &str) -> bool {
+    let Some((first, expected)) = expected.split_once('…') else {
+        return line == expected;
+    };
+    let Some(mut rest) = line.strip_prefix(first) else {
+        return false;
+    };
+    let (middle, last) = expected.rsplit_once('…').unwrap_or(("", expected));
+    for part in middle.split('…') {
+        let Some((_, after)) = rest.split_once(part) else {
+            return false;
+        };
+        rest = after;
+    }
+    rest.ends_with(last)
+}
+
+#[test]
+fn python_blocks_run() {
+    let mut programs = 0;
+    for block in blocks()
+        .into_iter()
+        .filter(|block| block.language == "python")
+    {
+        let source = scratch(&block.place, ".py");
+        fs::write(&source, &block.code).unwrap();
+        let mut python = Command::new("python3");
+        python.arg(&source).env("WSPLUG_LIBRARY", cc::library());
+        let printed = cc::run(&mut python, &block.place);
+        let expected = "server open \nclient open \nserver message hello\nclient message HELLO\n";
+        let sorted = |text: &str| text.lines().map(String::from).collect::<BTreeSet<_>>();
+        assert_eq!(sorted(&printed), sorted(expected), "{}", block.place);
+        programs += 1;
+    }
+    assert_eq!(programs, 1);
+}
+
+#[test]
+fn json_blocks_are_json_and_shell_blocks_are_shell() {
+    for block in blocks() {
+        match block.language.as_str() {
+            "json" => {
+                let value: Result<Value, _> = serde_json::from_str(&block.code);
+                assert!(value.is_ok(), "{}: {value:?}", block.place);
+            }
+            "sh" => {
+                let mut bash = Command::new("bash");
+                bash.args(["-n", "-c", &block.code]);
+                cc::run(&mut bash, &block.place);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn the_page_of_options_is_the_one_that_the_source_gives() {
+    let path = cc::project().join("docs/options.md");
+    let generated = options_page();
+    if std::env::var_os("WSPLUG_BLESS").is_some() {
+        fs::write(&path, &generated).unwrap();
+    }
+    assert!(
+        fs::read_to_string(&path).unwrap_or_default() == generated,
+        "docs/options.md is not what src/api/options.rs gives; WSPLUG_BLESS=1 cargo test --test docs rewrites it"
+    );
+}
+
+/// The rows of the source, with the defaults that a server and a client show in their replies.
+fn options_page() -> String {
+    let server = configuration(wsplug_server_create);
+    let client = configuration(wsplug_client_create);
+    let mut page = "# Options\n\n\
+        Made from `src/api/options.rs`; do not edit it here. Options are one JSON object. What is wrong in general (types, ranges, unknown\n\
+        names, `null`) stands in [abi.md](abi.md#options-and-replies).\n"
+        .to_owned();
+    let places: HashMap<&str, &str> = HashMap::from([
+        ("Library", "Of `wsplug_init`."),
+        (
+            "Events of a server or client",
+            "Of create, start and stop. Each event carries the values that were in force when it happened.",
+        ),
+        (
+            "Server",
+            "Of `wsplug_server_create`, `wsplug_server_start` and `wsplug_server_stop`; in force from the next start on.",
+        ),
+        (
+            "Client",
+            "Of `wsplug_client_create`, `wsplug_client_start` and `wsplug_client_stop`; in force from the next start on.",
+        ),
+        (
+            "Server and client",
+            "Of create, start and stop of both; in force from the next start on.",
+        ),
+        ("Start of a client", "Of `wsplug_client_start`."),
+        ("Stop", "Of `wsplug_server_stop` and `wsplug_client_stop`."),
+        ("Send of a server", "Of `wsplug_server_send`."),
+        (
+            "Messages",
+            "Of `wsplug_server_messages` and `wsplug_client_messages`.",
+        ),
+    ]);
+    for (group, rows) in api::option_groups() {
+        let has_two = group == "Server and client";
+        let place = places
+            .get(group)
+            .unwrap_or_else(|| panic!("where is {group} given?"));
+        page += &format!("\n## {group}\n\n{place}\n\n");
+        page += match has_two {
+            true => {
+                "| option | expected | default of a server | default of a client | meaning |\n|---|---|---|---|---|\n"
+            }
+            false => "| option | expected | default | meaning |\n|---|---|---|---|\n",
+        };
+        for row in rows {
+            let defaults = match has_two {
+                true => format!(
+                    "{} | {}",
+                    shown(&server, row.name),
+                    shown(&client, row.name)
+                ),
+                false => code(&row.default),
+            };
+            let expected = row.expected.replace('|', "\\|");
+            let meaning = row.meaning.replace('|', "\\|");
+            page += &format!("| `{}` | {expected} | {defaults} | {meaning} |\n", row.name);
+        }
+    }
+    page
+}
+
+fn configuration(create: Create) -> Value {
+    let mut reference = 0;
+    let reply = command(|reply| unsafe { create(ptr::null(), &mut reference, reply) });
+    unsafe {
+        match reference < 0 {
+            true => wsplug_server_clear(reference, ptr::null_mut()),
+            false => wsplug_client_clear(reference, ptr::null_mut()),
+        };
+    }
+    reply
+}
+
+fn shown(configuration: &Value, option: &str) -> String {
+    code(
+        &configuration
+            .get(option)
+            .map(Value::to_string)
+            .unwrap_or_default(),
+    )
+}
+
+fn code(text: &str) -> String {
+    match text.is_empty() {
+        true => String::new(),
+        false => format!("`{text}`"),
+    }
+}
+
+#[test]
+fn the_readme_names_every_function_option_and_event() {
+    let readme = read("README.md");
+    let header = read("include/wsplug.h");
+    let functions: Vec<&str> = header
+        .lines()
+        .filter(|line| !line.starts_with(['/', ' ', '#', 't']))
+        .filter_map(|line| line.split("WSPLUG_API ").nth(1)?.split_once('('))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(functions.len() > 20);
+    let options = api::option_groups();
+    let options = options
+        .iter()
+        .flat_map(|(_, rows)| rows)
+        .map(|row| row.name);
+    let events = header
+        .split_once("Type is ")
+        .and_then(|(_, rest)| rest.split_once(';'))
+        .unwrap()
+        .0;
+    let events: Vec<&str> = events.split('"').skip(1).step_by(2).collect();
+    assert!(events.len() >= 8, "{events:?}");
+    for name in functions.into_iter().chain(options).chain(events.clone()) {
+        assert!(
+            readme.contains(&format!("`{name}`")),
+            "README.md does not name {name}"
+        );
+    }
+    let page = read("docs/events.md");
+    for event in events {
+        assert!(
+            page.contains(&format!("\n### {event}\n")),
+            "docs/events.md has no {event}"
+        );
+    }
+}
+
+#[test]
+fn the_statuses_are_those_of_the_header() {
+    let page = read("docs/abi.md");
+    for line in read("include/wsplug.h").lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if let ["#define", name, value] = words[..] {
+            let is_status =
+                value.starts_with('-') || ["WSPLUG_OK", "WSPLUG_TIMEOUT"].contains(&name);
+            if is_status {
+                let row = format!("| `{name}` | {value} |");
+                assert!(page.contains(&row), "docs/abi.md has no {row:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn links_and_paths_lead_somewhere() {
+    let pages = pages();
+    for (page, text) in &pages {
+        let folder = Path::new(page).parent().unwrap();
+        for link in between(text, "](", ")") {
+            if link.contains("://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => PathBuf::from(page),
+                file => folder.join(file),
+            };
+            let path = cc::project().join(&target);
+            assert!(path.exists(), "{page}: {link} leads nowhere");
+            if !anchor.is_empty() {
+                let headings: Vec<String> = fs::read_to_string(path)
+                    .unwrap()
+                    .lines()
+                    .filter(|line| line.starts_with('#'))
+                    .map(anchor_of)
+                    .collect();
+                assert!(
+                    headings.iter().any(|heading| heading == anchor),
+                    "{page}: {link}: {headings:?}"
+                );
+            }
+        }
+        for name in between(text, "`", "`") {
+            let is_path = [
+                "src/",
+                "tests/",
+                "docs/",
+                "scripts/",
+                "include/",
+                "examples-c/",
+            ]
+            .iter()
+            .any(|folder| name.starts_with(folder));
+            if is_path && !name.contains(['*', ' ']) {
+                assert!(
+                    cc::project().join(name).exists(),
+                    "{page}: there is no {name}"
+                );
+            }
+        }
+    }
+}
+
+/// What stands between two marks, outside of fenced blocks.
+fn between<'a>(text: &'a str, from: &'a str, to: &'a str) -> Vec<&'a str> {
+    let mut found = Vec::new();
+    for prose in text.split("\n```").step_by(2) {
+        for line in prose.lines() {
+            let mut rest = line;
+            while let Some((_, after)) = rest.split_once(from) {
+                let Some((name, after)) = after.split_once(to) else {
+                    break;
+                };
+                found.push(name);
+                rest = after;
+            }
+        }
+    }
+    found
+}
+
+/// As Markdown viewers make them.
+fn anchor_of(heading: &str) -> String {
+    heading
+        .trim_start_matches('#')
+        .trim()
+        .to_lowercase()
+        .chars()
+        .filter(|letter| letter.is_alphanumeric() || [' ', '-', '_'].contains(letter))
+        .map(|letter| if letter == ' ' { '-' } else { letter })
+        .collect()
+}
+
+/// A message in the tables of faults is one that the library, or the system, can give.
+#[test]
+fn the_messages_of_the_page_of_faults_stand_in_the_source() {
+    let mut source = String::new();
+    collect(&cc::project().join("src"), &mut source);
+    // Texts that are cut over two lines, and those with values in them.
+    let source = source.replace("\\\"", "\"").replace("\\\n", "");
+    let words: String = source.split_whitespace().collect::<Vec<_>>().join(" ");
+    let pages = read("docs/faults.md") + &read("docs/events.md");
+    let mut messages = 0;
+    for line in pages.lines().filter(|line| line.starts_with("| ")) {
+        for message in between(line, "`", "`") {
+            let is_message = message.contains(' ') && !message.contains(['{', '(']);
+            let is_systems = ["(os error", "Connection refused", "ulimit"]
+                .iter()
+                .any(|word| message.contains(word));
+            if !is_message || is_systems {
+                continue;
+            }
+            messages += 1;
+            for part in message
+                .split('…')
+                .map(str::trim)
+                .filter(|part| part.len() > 2)
+            {
+                let part = part.trim_matches(['"', ':']);
+                assert!(
+                    words.contains(part),
+                    "no message of the source has {part:?} of {message:?}"
+                );
+            }
+        }
+    }
+    assert!(messages > 30, "only {messages} messages found");
+}
+
+fn collect(folder: &Path, text: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => collect(&path, text),
+            false => *text += &fs::read_to_string(path).unwrap(),
+        }
+    }
+}
+
+/// Every room has its row, and no row is of a room that is gone.
+#[test]
+fn the_map_shows_the_rooms_that_there_are() {
+    let map = read("ARCHITECTURE.md");
+    let table = map.split_once("| room |").unwrap().1;
+    let table = table.split_once("\n\n").unwrap().0;
+    let rows = table
+        .lines()
+        .skip(2)
+        .filter_map(|row| row.split('|').nth(1));
+    let shown: BTreeSet<String> = rows
+        .flat_map(|row| between(row, "`", "`"))
+        .map(String::from)
+        .collect();
+    let rooms: BTreeSet<String> = fs::read_dir(cc::project().join("src"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().display().to_string())
+        .map(|name| name.trim_end_matches(".rs").to_owned())
+        .filter(|name| name != "lib")
+        .collect();
+    assert_eq!(shown, rooms);
+    let layers = read("tests/layers.rs");
+    for room in rooms {
+        assert!(
+            layers.contains(&format!("(\"{room}\",")),
+            "tests/layers.rs has no {room}"
+        );
+    }
+}
+
+#[test]
+fn the_library_is_as_large_as_the_readme_says() {
+    let readme = read("README.md");
+    let (before, _) = readme.split_once(" MB (Linux x86-64, stripped)").unwrap();
+    let stated: f64 = before.rsplit(' ').next().unwrap().parse().unwrap();
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        return;
+    }
+    let target = cc::library().ancestors().nth(3).unwrap().to_owned();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--locked", "--release", "--lib"]);
+    cargo
+        .current_dir(cc::project())
+        .env("CARGO_TARGET_DIR", &target);
+    cc::run(&mut cargo, "the release library");
+    let size = fs::metadata(target.join("release/libwsplug.so"))
+        .unwrap()
+        .len() as f64
+        / 1e6;
+    // Compilers differ a little.
+    assert!(
+        (size / stated - 1.0).abs() < 0.1,
+        "{size:.2} MB, the README says {stated}"
+    );
+}
+
+/// Each sample of docs/events.md beside the same event as it really comes: the same keys in the same order, the same values.
+#[test]
+fn the_samples_of_events_are_real() {
+    let page = read("docs/events.md");
+    let types = page
+        .split_once("## Types and contexts")
+        .unwrap()
+        .1
+        .split_once("\n## ")
+        .unwrap()
+        .0;
+    let mut real = real_events();
+    let mut samples = 0;
+    for section in types.split("\n### ").skip(1) {
+        let event = section.lines().next().unwrap();
+        let of_type = real
+            .get_mut(event)
+            .unwrap_or_else(|| panic!("no {event} came"));
+        for text in section.split("```json").skip(1) {
+            let sample: Map<String, Value> =
+                serde_json::from_str(text.split_once("```").unwrap().0).unwrap();
+            assert!(!of_type.is_empty(), "{event} has more samples than events");
+            let real = of_type.remove(0);
+            compare(event, &sample, real.as_object().unwrap());
+            samples += 1;
+        }
+        assert!(of_type.is_empty(), "{event}: {of_type:?} has no sample");
+    }
+    assert_eq!(samples, 10);
+}
+
+/// Values that are others each time.
+const CHANGING: [&str; 6] = [
+    "Host",
+    "Sec-WebSocket-Key",
+    "Sec-WebSocket-Accept",
+    "User-Agent",
+    "remotePort",
+    "bufferedAmount",
+];
+
+fn compare(event: &str, sample: &Map<String, Value>, real: &Map<String, Value>) {
+    let keys = |object: &Map<String, Value>| object.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(sample), keys(real), "{event}");
+    for (key, value) in sample {
+        match (value, &real[key]) {
+            (Value::Object(sample), Value::Object(real)) => compare(event, sample, real),
+            (sample, real) if CHANGING.contains(&key.as_str()) => {
+                assert_eq!(
+                    std::mem::discriminant(sample),
+                    std::mem::discriminant(real),
+                    "{event}: {key}"
+                );
+            }
+            (sample, real) => assert_eq!(sample, real, "{event}: {key}"),
+        }
+    }
+}
+
+/// The contexts of one of each event, by type, in the order of the page.
+fn real_events() -> HashMap<&'static str, Vec<Value>> {
+    let mut real: HashMap<&str, Vec<Value>> = HashMap::new();
+    let mut keep = |kind: &'static str, event: Value| {
+        real.entry(kind).or_default().push(event["context"].clone());
+    };
+
+    let (server, port) =
+        start_server(json!({"protocols": ["chat"], "drain": true, "sendQueueBytes": 65536}));
+    let client = create(
+        wsplug_client_create,
+        json!({"url": format!("ws://127.0.0.1:{port}/room?name=ann"), "protocols": "chat"}),
+    );
+    command(|reply| unsafe { wsplug_client_start(client, ptr::null(), reply) });
+    let opened = next(server, "open");
+    let accepted = opened["client"].as_i64().unwrap() as i32;
+    keep("open", opened);
+    keep("open", next(client, "open"));
+
+    send(client, WSPLUG_TEXT, b"hello");
+    keep("message", next(server, "message"));
+    send(client, WSPLUG_BINARY, &[0, 255]);
+    keep("message", next(server, "message"));
+    send(client, WSPLUG_PING, b"are you there");
+    keep("ping", next(server, "ping"));
+    next(client, "pong");
+    send(accepted, WSPLUG_PONG, b"still here");
+    keep("pong", next(client, "pong"));
+    let bye = text(json!({"code": 4000, "reason": "bye"}));
+    command(|reply| unsafe { wsplug_client_stop(client, bye.as_ptr(), reply) });
+    keep("close", next(server, "close"));
+    assert_eq!(next(client, "close")["context"]["remote"], false);
+
+    let mut peer = Peer::client(port);
+    let slow = next(server, "open")["client"].as_i64().unwrap() as i32;
+    peer.send(&Frame::text("one ").not_final());
+    peer.send(&Frame::new(0, "two"));
+    keep("fragment", next(server, "fragment"));
+    assert_eq!(next(server, "message")["context"]["data"], "one two");
+    while send(slow, WSPLUG_BINARY, &[0; 65536]) != WSPLUG_QUEUE_FULL {}
+    std::thread::spawn(move || while peer.swallow(1 << 20) > 0 {});
+    keep("drain", next(server, "drain"));
+    unsafe { wsplug_server_clear(server, ptr::null_mut()) };
+
+    let refuses = listener();
+    let client = create(
+        wsplug_client_create,
+        json!({"url": url(&refuses), "enableAutomaticReconnection": false}),
+    );
+    let unanswered = text(json!({"wait": false}));
+    command(|reply| unsafe { wsplug_client_start(client, unanswered.as_ptr(), reply) });
+    let mut peer = Peer::accept_tcp(&refuses);
+    peer.send_bytes(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n");
+    keep("error", next(client, "error"));
+    unsafe { wsplug_client_clear(client, ptr::null_mut()) };
+    real
+}
+
+type Create = unsafe extern "system" fn(*const c_char, *mut i32, *mut *mut c_char) -> i32;
+
+fn create(function: Create, options: Value) -> i32 {
+    let mut reference = 0;
+    command(|reply| unsafe { function(text(options).as_ptr(), &mut reference, reply) });
+    reference
+}
+
+fn start_server(mut options: Value) -> (i32, u16) {
+    options["port"] = 0.into();
+    let server = create(wsplug_server_create, options);
+    let started = command(|reply| unsafe { wsplug_server_start(server, ptr::null(), reply) });
+    (server, started["port"].as_u64().unwrap() as u16)
+}
+
+fn send(client: i32, kind: i32, data: &[u8]) -> i32 {
+    let start: *const c_void = data.as_ptr().cast();
+    unsafe { wsplug_client_send(client, kind, start, data.len() as i32, ptr::null_mut()) }
+}
+
+/// The next event of a server or client that is of this type; others before it are passed over.
+fn next(reference: i32, kind: &str) -> Value {
+    let options =
+        text(json!({"max": 1, "timeout": PROMPTLY.max(Duration::from_secs(10)).as_secs()}));
+    let messages = match reference < 0 {
+        true => wsplug_server_messages,
+        false => wsplug_client_messages,
+    };
+    loop {
+        let events = command(|reply| unsafe { messages(reference, options.as_ptr(), reply) });
+        let event = events.get(0).unwrap_or_else(|| panic!("no {kind} came"));
+        if event["type"] == kind {
+            return event.clone();
+        }
+    }
+}
+
+/// The reply of a command that must be done.
+fn command(call: impl FnOnce(*mut *mut c_char) -> i32) -> Value {
+    let mut reply = ptr::null_mut();
+    let status = call(&mut reply);
+    // SAFETY: a reply is a text that ends with NUL, and ours to free.
+    let value: Value = unsafe { serde_json::from_slice(CStr::from_ptr(reply).to_bytes()).unwrap() };
+    unsafe { wsplug_free(reply) };
+    assert_eq!(status, WSPLUG_OK, "{value}");
+    value
+}
+
+fn text(value: Value) -> CString {
+    CString::new(value.to_string()).unwrap()
+}
+
+fn free_port() -> u16 {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap().port()
+}
+
+/// A file for the code of a block, beside the programs that are made of it.
+fn scratch(place: &str, ending: &str) -> PathBuf {
+    let folder = cc::library()
+        .parent()
+        .unwrap()
+        .with_file_name("docs-programs");
+    fs::create_dir_all(&folder).unwrap();
+    let name = place.replace(['/', ':', '.'], "-");
+    folder.join(name + ending)
+}
