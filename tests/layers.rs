@@ -8,19 +8,20 @@ use std::path::{Path, PathBuf};
 #[rustfmt::skip]
 const MAY_USE: &[(&str, &[&str])] = &[
     ("ffi",        &["api", "events", "protocol", "error", "log"]),
-    ("api",        &["library", "server", "client", "connection", "events", "transport", "protocol", "registry", "error", "log"]),
-    ("library",    &["server", "client", "connection", "events", "transport", "protocol", "registry", "platform", "error", "log"]),
+    ("api",        &["library", "server", "client", "connection", "events", "transport", "protocol", "registry", "callback", "error", "log"]),
+    ("library",    &["server", "client", "connection", "events", "transport", "protocol", "registry", "platform", "callback", "error", "log"]),
     ("server",     &["connection", "events", "transport", "protocol", "registry", "platform", "error", "log"]),
     ("client",     &["connection", "events", "transport", "protocol", "platform", "error", "log"]),
     ("connection", &["events", "transport", "protocol", "platform", "error", "log"]),
-    ("events",     &["protocol", "platform", "error", "log"]),
+    ("events",     &["protocol", "platform", "callback", "error", "log"]),
     ("transport",  &["platform", "error", "log"]),
+    ("log",        &["callback"]),
     ("protocol",   &[]),
     ("registry",   &["refs"]),
     ("refs",       &[]),
     ("platform",   &[]),
+    ("callback",   &[]),
     ("error",      &[]),
-    ("log",        &[]),
 ];
 
 /// Words that the code of some rooms only may contain, and why.

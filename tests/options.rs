@@ -371,8 +371,11 @@ mod server {
             wire_size(json!({"level": 9})),
             wire_size(json!({"level": 1})),
         );
-        assert!(best < fastest && fastest < 0.8, "{best} {fastest}");
-        assert!(wire_size(json!({"memLevel": 1})) < 0.8);
+        assert!(
+            best < 0.6 && best < fastest && fastest < 1.0,
+            "{best} {fastest}"
+        );
+        assert!(wire_size(json!({"memLevel": 1})) < 1.0);
     }
 
     #[test]
@@ -467,8 +470,7 @@ mod server {
         let server = Server::start(json!({"sendStallMs": 400, "sendQueueBytes": 65536}));
         let _peer = Peer::tcp_with_little_room(server.port).upgraded("");
         let client = server.event("open")["client"].as_i64().unwrap() as i32;
-        fill(client);
-        assert_eq!(server.event("close")["context"]["code"], 1006);
+        stalls(&server, client);
     }
 
     #[test]
@@ -887,8 +889,7 @@ mod client {
         let options = json!({"sendStallMs": 400, "sendQueueBytes": 65536, "enableAutomaticReconnection": false});
         let (client, _peer) = Client::connected(options);
         client.event("open");
-        fill(client.reference);
-        assert_eq!(client.event("close")["context"]["code"], 1006);
+        stalls(&client, client.reference);
     }
 
     #[test]
@@ -1216,6 +1217,16 @@ fn fill(client: i32) {
         }
     }
     panic!("the queue was never full");
+}
+
+/// Sends more than the system takes to a peer that does not read, which ends the connection.
+fn stalls(host: &impl Events, client: i32) {
+    let data = vec![0_u8; 32 << 20];
+    let (start, length) = (data.as_ptr().cast(), data.len() as i32);
+    command(|reply| unsafe { wsplug_client_send(client, WSPLUG_BINARY, start, length, reply) })
+        .unwrap();
+    let close = host.event("close");
+    assert_eq!(close["context"]["code"], 1006);
 }
 
 fn drains(host: &impl Events, mut peer: Peer) {
