@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
@@ -74,6 +75,7 @@ pub struct Task {
     timer: Option<Pin<Box<Sleep>>>,
     last_read: Instant,
     last_write: Instant,
+    last_look: Instant,
     next_ping: Option<Instant>,
     ping_sent: Option<Instant>,
     /// Pings of ours that were not answered.
@@ -108,6 +110,7 @@ impl Task {
             timer: None,
             last_read: now,
             last_write: now,
+            last_look: now,
             next_ping: settings.ping_interval.map(|interval| now + interval),
             ping_sent: None,
             pongs_due: 0,
@@ -436,8 +439,12 @@ impl Task {
             due = Some(due.map_or(time, |known: Instant| known.min(time)));
         };
         if let (Some(stall), false) = (settings.send_stall, self.writing.is_empty()) {
-            if now >= self.last_write + stall && self.has_drained() {
-                self.last_write = now;
+            // Looked at several times, so that room which came free just before the stall is soon out of the reckoning.
+            if now >= self.next_look(stall) {
+                self.last_look = now;
+                if self.has_drained() {
+                    self.last_write = now;
+                }
             }
             let deadline = self.last_write + stall;
             if now >= deadline {
@@ -452,7 +459,7 @@ impl Task {
                 self.phase = Phase::Done;
                 return None;
             }
-            at(deadline);
+            at(deadline.min(self.next_look(stall)));
         }
         if self.has_paused {
             // Its pongs may wait unread: it is not the peer's silence.
@@ -484,6 +491,10 @@ impl Task {
             at(self.next_ping.unwrap_or(next));
         }
         due
+    }
+
+    fn next_look(&self, stall: Duration) -> Instant {
+        self.last_write.max(self.last_look) + stall / 4
     }
 
     /// Whether the system has sent something since it last told us that it has room.

@@ -249,14 +249,14 @@ impl Hub {
         &self,
         belongs: impl Fn(&Arc<Source>) -> bool,
     ) -> (Vec<Batch>, Vec<Arc<Source>>) {
+        // The last word of another clear stays: it is owed.
+        let goes = |batch: &Batch| !batch.is_final && belongs(&batch.body.source);
         let mut lanes = self.lanes.lock();
         let Lanes { thread, pump, .. } = &mut *lanes;
         let mut extracted = Vec::new();
         for lane in [thread, pump] {
-            if lane.iter().any(|batch| belongs(&batch.body.source)) {
-                let (own, others): (VecDeque<_>, VecDeque<_>) = lane
-                    .drain(..)
-                    .partition(|batch| belongs(&batch.body.source));
+            if lane.iter().any(goes) {
+                let (own, others): (VecDeque<_>, VecDeque<_>) = lane.drain(..).partition(goes);
                 *lane = others;
                 extracted.extend(own);
             }
