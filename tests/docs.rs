@@ -1,24 +1,21 @@
 //! What the pages say is so: their code runs, their samples are real, their tables are complete, their links lead somewhere.
 
 #[path = "support/adversary.rs"]
-#[allow(dead_code)]
 mod adversary;
 #[path = "support/cc.rs"]
 mod cc;
 
 use std::collections::{BTreeSet, HashMap};
-use std::ffi::{CStr, CString, c_char, c_void};
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::ptr;
-use std::time::Duration;
 
-use adversary::{Frame, PROMPTLY, Peer, listener, url};
+use adversary::{Frame, Peer, listener, url};
 use serde_json::{Map, Value, json};
-use wsplug::api;
-use wsplug::ffi::*;
+use wsplug::api::{self, Reply};
+use wsplug::error::Status;
+use wsplug::protocol::Kind;
 
 /// Every page, by its path below the project.
 fn pages() -> Vec<(String, String)> {
@@ -26,7 +23,10 @@ fn pages() -> Vec<(String, String)> {
         .map(String::from)
         .into();
     for entry in fs::read_dir(cc::project().join("docs")).unwrap() {
-        names.push(format!("docs/{}", entry.unwrap().file_name().display()));
+        names.push(format!(
+            "docs/{}",
+            entry.unwrap().file_name().to_string_lossy()
+        ));
     }
     names.sort();
     names
@@ -216,8 +216,10 @@ fn the_page_of_options_is_the_one_that_the_source_gives() {
 
 /// The rows of the source, with the defaults that a server and a client show in their replies.
 fn options_page() -> String {
-    let server = configuration(wsplug_server_create);
-    let client = configuration(wsplug_client_create);
+    let (server, reference) = created(api::server_create("{}"));
+    done(api::server_clear(reference));
+    let (client, reference) = created(api::client_create("{}"));
+    done(api::client_clear(reference));
     let mut page = "# Options\n\n\
         Made from `src/api/options.rs`; do not edit it here. Options are one JSON object. What is wrong in general (types, ranges, unknown\n\
         names, `null`) stands in [abi.md](abi.md#options-and-replies).\n"
@@ -275,18 +277,6 @@ fn options_page() -> String {
         }
     }
     page
-}
-
-fn configuration(create: Create) -> Value {
-    let mut reference = 0;
-    let reply = command(|reply| unsafe { create(ptr::null(), &mut reference, reply) });
-    unsafe {
-        match reference < 0 {
-            true => wsplug_server_clear(reference, ptr::null_mut()),
-            false => wsplug_client_clear(reference, ptr::null_mut()),
-        };
-    }
-    reply
 }
 
 fn shown(configuration: &Value, option: &str) -> String {
@@ -444,9 +434,7 @@ fn anchor_of(heading: &str) -> String {
 fn the_messages_of_the_page_of_faults_stand_in_the_source() {
     let mut source = String::new();
     collect(&cc::project().join("src"), &mut source);
-    // Texts that are cut over two lines, and those with values in them.
-    let source = source.replace("\\\"", "\"").replace("\\\n", "");
-    let words: String = source.split_whitespace().collect::<Vec<_>>().join(" ");
+    let templates = texts(&source);
     let pages = read("docs/faults.md") + &read("docs/events.md");
     let mut messages = 0;
     for line in pages.lines().filter(|line| line.starts_with("| ")) {
@@ -455,24 +443,57 @@ fn the_messages_of_the_page_of_faults_stand_in_the_source() {
             let is_systems = ["(os error", "Connection refused", "ulimit"]
                 .iter()
                 .any(|word| message.contains(word));
-            if !is_message || is_systems {
-                continue;
-            }
-            messages += 1;
-            for part in message
-                .split('…')
-                .map(str::trim)
-                .filter(|part| part.len() > 2)
-            {
-                let part = part.trim_matches(['"', ':']);
-                assert!(
-                    words.contains(part),
-                    "no message of the source has {part:?} of {message:?}"
-                );
+            if is_message && !is_systems {
+                let is_there = templates.iter().any(|template| says(template, message));
+                assert!(is_there, "no text of the source gives {message:?}");
+                messages += 1;
             }
         }
     }
     assert!(messages > 30, "only {messages} messages found");
+}
+
+/// The texts in Rust code, each as what stands between its placeholders.
+fn texts(source: &str) -> Vec<Vec<String>> {
+    let source = source.replace("\\\"", "\u{1}").replace("\\\n", "\u{2}");
+    let mut texts = Vec::new();
+    // Line by line: a quote in a comment or a character leads nobody astray for long.
+    let lines = source.lines();
+    for text in lines.flat_map(|line| line.split('"').skip(1).step_by(2)) {
+        let mut whole = String::new();
+        for (number, piece) in text.split('\u{2}').enumerate() {
+            whole += if number == 0 {
+                piece
+            } else {
+                piece.trim_start()
+            };
+        }
+        let whole = whole.replace('\u{1}', "\"");
+        texts.push(
+            whole
+                .split('{')
+                .enumerate()
+                .map(|(number, part)| match number {
+                    0 => part.to_owned(),
+                    _ => part.split_once('}').map_or("", |(_, rest)| rest).to_owned(),
+                })
+                .collect(),
+        );
+    }
+    texts
+}
+
+/// Whether a template's words stand in a message, in their order, and are most of it.
+fn says(template: &[String], message: &str) -> bool {
+    let mut rest = message;
+    for part in template {
+        let Some((_, after)) = rest.split_once(part.as_str()) else {
+            return false;
+        };
+        rest = after;
+    }
+    let length: usize = template.iter().map(String::len).sum();
+    2 * length > message.len()
 }
 
 fn collect(folder: &Path, text: &mut String) {
@@ -501,7 +522,7 @@ fn the_map_shows_the_rooms_that_there_are() {
         .collect();
     let rooms: BTreeSet<String> = fs::read_dir(cc::project().join("src"))
         .unwrap()
-        .map(|entry| entry.unwrap().file_name().display().to_string())
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
         .map(|name| name.trim_end_matches(".rs").to_owned())
         .filter(|name| name != "lib")
         .collect();
@@ -607,29 +628,31 @@ fn real_events() -> HashMap<&'static str, Vec<Value>> {
         real.entry(kind).or_default().push(event["context"].clone());
     };
 
-    let (server, port) =
-        start_server(json!({"protocols": ["chat"], "drain": true, "sendQueueBytes": 65536}));
-    let client = create(
-        wsplug_client_create,
-        json!({"url": format!("ws://127.0.0.1:{port}/room?name=ann"), "protocols": "chat"}),
-    );
-    command(|reply| unsafe { wsplug_client_start(client, ptr::null(), reply) });
+    let options = json!({"port": 0, "protocols": ["chat"], "drain": true, "sendQueueBytes": 65536});
+    let (_, server) = created(api::server_create(&options.to_string()));
+    let port = done(api::server_start(server, ""))["port"]
+        .as_u64()
+        .unwrap() as u16;
+    let options =
+        json!({"url": format!("ws://127.0.0.1:{port}/room?name=ann"), "protocols": "chat"});
+    let (_, client) = created(api::client_create(&options.to_string()));
+    done(api::client_start(client, ""));
     let opened = next(server, "open");
     let accepted = opened["client"].as_i64().unwrap() as i32;
     keep("open", opened);
     keep("open", next(client, "open"));
 
-    send(client, WSPLUG_TEXT, b"hello");
+    let send = |client, kind, data: &[u8]| api::client_send(client, kind, data).unwrap();
+    send(client, Kind::Text, b"hello");
     keep("message", next(server, "message"));
-    send(client, WSPLUG_BINARY, &[0, 255]);
+    send(client, Kind::Binary, &[0, 255]);
     keep("message", next(server, "message"));
-    send(client, WSPLUG_PING, b"are you there");
+    send(client, Kind::Ping, b"are you there");
     keep("ping", next(server, "ping"));
     next(client, "pong");
-    send(accepted, WSPLUG_PONG, b"still here");
+    send(accepted, Kind::Pong, b"still here");
     keep("pong", next(client, "pong"));
-    let bye = text(json!({"code": 4000, "reason": "bye"}));
-    command(|reply| unsafe { wsplug_client_stop(client, bye.as_ptr(), reply) });
+    done(api::client_stop(client, r#"{"code":4000,"reason":"bye"}"#));
     keep("close", next(server, "close"));
     assert_eq!(next(client, "close")["context"]["remote"], false);
 
@@ -639,55 +662,30 @@ fn real_events() -> HashMap<&'static str, Vec<Value>> {
     peer.send(&Frame::new(0, "two"));
     keep("fragment", next(server, "fragment"));
     assert_eq!(next(server, "message")["context"]["data"], "one two");
-    while send(slow, WSPLUG_BINARY, &[0; 65536]) != WSPLUG_QUEUE_FULL {}
+    while api::client_send(slow, Kind::Binary, &[0; 65536]).is_ok() {}
     std::thread::spawn(move || while peer.swallow(1 << 20) > 0 {});
     keep("drain", next(server, "drain"));
-    unsafe { wsplug_server_clear(server, ptr::null_mut()) };
+    done(api::server_clear(server));
 
     let refuses = listener();
-    let client = create(
-        wsplug_client_create,
-        json!({"url": url(&refuses), "enableAutomaticReconnection": false}),
-    );
-    let unanswered = text(json!({"wait": false}));
-    command(|reply| unsafe { wsplug_client_start(client, unanswered.as_ptr(), reply) });
+    let options = json!({"url": url(&refuses), "enableAutomaticReconnection": false});
+    let (_, client) = created(api::client_create(&options.to_string()));
+    done(api::client_start(client, r#"{"wait":false}"#));
     let mut peer = Peer::accept_tcp(&refuses);
     peer.send_bytes(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n");
     keep("error", next(client, "error"));
-    unsafe { wsplug_client_clear(client, ptr::null_mut()) };
+    done(api::client_clear(client));
     real
-}
-
-type Create = unsafe extern "system" fn(*const c_char, *mut i32, *mut *mut c_char) -> i32;
-
-fn create(function: Create, options: Value) -> i32 {
-    let mut reference = 0;
-    command(|reply| unsafe { function(text(options).as_ptr(), &mut reference, reply) });
-    reference
-}
-
-fn start_server(mut options: Value) -> (i32, u16) {
-    options["port"] = 0.into();
-    let server = create(wsplug_server_create, options);
-    let started = command(|reply| unsafe { wsplug_server_start(server, ptr::null(), reply) });
-    (server, started["port"].as_u64().unwrap() as u16)
-}
-
-fn send(client: i32, kind: i32, data: &[u8]) -> i32 {
-    let start: *const c_void = data.as_ptr().cast();
-    unsafe { wsplug_client_send(client, kind, start, data.len() as i32, ptr::null_mut()) }
 }
 
 /// The next event of a server or client that is of this type; others before it are passed over.
 fn next(reference: i32, kind: &str) -> Value {
-    let options =
-        text(json!({"max": 1, "timeout": PROMPTLY.max(Duration::from_secs(10)).as_secs()}));
-    let messages = match reference < 0 {
-        true => wsplug_server_messages,
-        false => wsplug_client_messages,
-    };
+    let options = r#"{"max":1,"timeout":10}"#;
     loop {
-        let events = command(|reply| unsafe { messages(reference, options.as_ptr(), reply) });
+        let events = done(match reference < 0 {
+            true => api::server_messages(reference, options),
+            false => api::client_messages(reference, options),
+        });
         let event = events.get(0).unwrap_or_else(|| panic!("no {kind} came"));
         if event["type"] == kind {
             return event.clone();
@@ -695,19 +693,17 @@ fn next(reference: i32, kind: &str) -> Value {
     }
 }
 
-/// The reply of a command that must be done.
-fn command(call: impl FnOnce(*mut *mut c_char) -> i32) -> Value {
-    let mut reply = ptr::null_mut();
-    let status = call(&mut reply);
-    // SAFETY: a reply is a text that ends with NUL, and ours to free.
-    let value: Value = unsafe { serde_json::from_slice(CStr::from_ptr(reply).to_bytes()).unwrap() };
-    unsafe { wsplug_free(reply) };
-    assert_eq!(status, WSPLUG_OK, "{value}");
-    value
+/// The reply of a create, and the ref.
+fn created((reply, reference): (Reply, i32)) -> (Value, i32) {
+    (done(reply), reference)
 }
 
-fn text(value: Value) -> CString {
-    CString::new(value.to_string()).unwrap()
+/// The reply of a command that must be done.
+fn done(reply: Reply) -> Value {
+    let status = reply.status;
+    let value: Value = serde_json::from_str(&reply.into_text()).unwrap();
+    assert_eq!(status, Status::Ok, "{value}");
+    value
 }
 
 fn free_port() -> u16 {
