@@ -89,6 +89,28 @@ fn what_belongs_in_one_room_stays_there() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+#[test]
+fn each_module_opens_with_what_it_knows_and_what_it_does_not() {
+    for (_, file, _) in sources() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&file);
+        let source = fs::read_to_string(path).unwrap();
+        let mut lines = source.lines();
+        let knows = lines.next().unwrap_or_default();
+        let knows_not = lines.next().unwrap_or_default();
+        assert!(
+            knows.starts_with("//! "),
+            "{} opens with {knows}",
+            file.display()
+        );
+        assert!(
+            knows_not.starts_with("//! Does not know")
+                || knows_not.starts_with("//! Knows nothing of"),
+            "{} goes on with {knows_not}",
+            file.display()
+        );
+    }
+}
+
 /// The table would be worth little if this test could not see.
 #[test]
 fn uses_are_seen_through_groups_and_not_in_comments_and_texts() {
