@@ -64,7 +64,7 @@ fn create(options: &str) -> Result<(i32, Map<String, Value>)> {
     let Peer::Own(client) = peer else {
         unreachable!("what was inserted comes back");
     };
-    let mut reply = config.show(client.client);
+    let mut reply = show(&config, client.client);
     reply.extend(ignored(&given, &[]));
     CLIENTS
         .lock()
@@ -76,11 +76,33 @@ fn create(options: &str) -> Result<(i32, Map<String, Value>)> {
 fn apply(config: &mut Config<ClientOptions>, given: &Map<String, Value>) -> Result<()> {
     let mut changed = config.clone();
     changed.apply(given)?;
+    if without_userinfo(&config.own.url) == changed.own.url {
+        // The url as replies show it was passed back.
+        changed.own.url = config.own.url.clone();
+    }
     if !changed.own.url.is_empty() {
         parse_url(&changed.own.url)?;
     }
     *config = changed;
     Ok(())
+}
+
+/// The present configuration; a password in the url is not repeated.
+fn show(config: &Config<ClientOptions>, client: i32) -> Map<String, Value> {
+    let mut shown = config.show(client);
+    shown.insert("url".into(), without_userinfo(&config.own.url).into());
+    shown
+}
+
+fn without_userinfo(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..authority].rfind('@') {
+        Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
+        None => url.to_owned(),
+    }
 }
 
 fn ignored(given: &Map<String, Value>, more: &[&[&'static str]]) -> Option<(String, Value)> {
@@ -214,7 +236,7 @@ fn stop_own(
             .source
             .channel()
             .set_tag(config.tag(), config.credit());
-        (config.show(client.client), config.close_timeout() + GRACE)
+        (show(&config, client.client), config.close_timeout() + GRACE)
     };
     client.stop(code, &reason);
     if options.wait && may_wait() && !client.await_end(Instant::now() + patience) {
@@ -253,8 +275,8 @@ fn stop_accepted(
 
 /// Sends on a connection, ours or accepted.
 pub fn client_send(client: i32, kind: Kind, data: &[u8]) -> Result<Sent> {
-    if let Some(sent) = send_inline(client, kind, data) {
-        return sent;
+    if send_inline(client, kind, data) {
+        return Ok(Sent::plain(data.len()));
     }
     match find_peer(client)? {
         Peer::Own(own) => own.send(kind, data),

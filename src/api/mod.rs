@@ -11,6 +11,7 @@ mod reply;
 mod servers;
 mod values;
 
+pub use crate::connection::send_inline as client_send_inline;
 pub use clients::{
     client_clear, client_create, client_messages, client_send, client_start, client_stop,
 };

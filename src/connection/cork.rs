@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
 use super::outbox::Stage;
-use super::{Connection, Sent, check, queue_full};
-use crate::error::Result;
+use super::{Connection, check};
 use crate::protocol::{Kind, frame};
 
 /// The connection whose messages this thread delivers inline now.
@@ -42,34 +41,26 @@ pub fn end() -> Vec<u8> {
     CURRENT.take().map(|cork| cork.frames).unwrap_or_default()
 }
 
-/// Collects a message for `client`. None: it has to take its turn in the outbox, where somebody else has put something.
-pub fn send(client: i32, kind: Kind, payload: &[u8]) -> Option<Result<Sent>> {
+/// Collects a message for `client`. False: it has to take its turn in the outbox, because somebody else has put something
+/// there, it is not this thread's connection, or it cannot be sent as it is.
+pub fn send(client: i32, kind: Kind, payload: &[u8]) -> bool {
     CURRENT.with_borrow_mut(|current| {
-        let cork = current.as_mut()?;
+        let Some(cork) = current.as_mut() else {
+            return false;
+        };
         let connection = &cork.connection;
-        if connection.client != client || connection.is_touched.load(Acquire) {
-            return None;
-        }
-        if connection.compresses(kind, payload.len()) {
-            return None;
-        }
-        if let Err(error) = check(kind, payload) {
-            return Some(Err(error));
-        }
-        let role = connection.settings.role;
+        let settings = &connection.settings;
         let queued = cork.queued + cork.frames.len();
-        let length = frame::frame_length(role, payload.len());
-        if kind.is_control() && queued > 0 {
-            return None;
+        let length = frame::frame_length(settings.role, payload.len());
+        let goes = connection.client == client
+            && !connection.is_touched.load(Acquire)
+            && !kind.is_control()
+            && !connection.compresses(kind, payload.len())
+            && (queued == 0 || queued + length <= settings.send_queue)
+            && check(kind, payload).is_ok();
+        if goes {
+            frame::encode(settings.role, kind.into(), payload, &mut cork.frames);
         }
-        if queued > 0 && queued + length > connection.settings.send_queue {
-            connection.outbox.lock().wants_drain = connection.settings.drain;
-            return Some(Err(queue_full(connection, queued)));
-        }
-        frame::encode(role, kind.into(), payload, &mut cork.frames);
-        Some(Ok(Sent {
-            payload_size: payload.len(),
-            wire_size: payload.len(),
-        }))
+        goes
     })
 }

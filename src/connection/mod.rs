@@ -70,6 +70,16 @@ pub struct Sent {
     pub wire_size: usize,
 }
 
+impl Sent {
+    /// A message that was not compressed.
+    pub fn plain(length: usize) -> Sent {
+        Sent {
+            payload_size: length,
+            wire_size: length,
+        }
+    }
+}
+
 /// A message of a server for many: it is encoded once, and compressed once for each way that does not need a context.
 pub struct Encoded<'a> {
     kind: Kind,
@@ -315,8 +325,10 @@ impl Connection {
     }
 }
 
-/// Sends to `client` if it is the one whose message the calling thread delivers inline. None: not so.
-pub fn send_inline(client: i32, kind: Kind, payload: &[u8]) -> Option<Result<Sent>> {
+/// Sends to `client` if the calling thread delivers its messages inline and nothing stands in the way; false: it was not
+/// sent, and [`Connection::send`] knows why.
+#[inline]
+pub fn send_inline(client: i32, kind: Kind, payload: &[u8]) -> bool {
     cork::send(client, kind, payload)
 }
 

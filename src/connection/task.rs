@@ -150,14 +150,11 @@ impl Task {
         let end = End { code, by_host };
         self.end = Some(end);
         self.connection.owner.closing(self.connection.client, &end);
-        let source = &self.connection.source;
-        if source.take_open() {
-            source.post(Event::Close {
-                code,
-                reason,
-                remote,
-            });
-        }
+        self.connection.source.post_close(Event::Close {
+            code,
+            reason,
+            remote,
+        });
         // Only now, so that whoever clears the owner still finds the source that may be calling back.
         self.connection.owner.closed(self.connection.client);
     }
@@ -455,7 +452,7 @@ impl Task {
                     stall.as_millis()
                 );
                 self.finish(close::ABNORMAL, &reason, false);
-                self.connection.stream.reset_on_drop();
+                self.reset();
                 self.phase = Phase::Done;
                 return None;
             }
@@ -473,7 +470,7 @@ impl Task {
             } else if now >= sent + timeout {
                 let reason = format!("no pong within {} ms", timeout.as_millis());
                 self.finish(close::ABNORMAL, &reason, false);
-                self.connection.stream.reset_on_drop();
+                self.reset();
                 self.phase = Phase::Done;
                 return None;
             } else {
@@ -495,6 +492,12 @@ impl Task {
 
     fn next_look(&self, stall: Duration) -> Instant {
         self.last_write.max(self.last_look) + stall / 4
+    }
+
+    /// Ends the socket without sending what is left.
+    fn reset(&mut self) {
+        self.is_shut = true;
+        self.connection.stream.reset_on_drop();
     }
 
     /// Whether the system has sent something since it last told us that it has room.
@@ -614,6 +617,10 @@ impl Drop for Task {
             self.finish(close::INTERNAL_ERROR, "fault in wsplug, see the log", false);
         } else {
             self.finish(close::ABNORMAL, "the library was shut down", false);
+        }
+        if !self.is_shut {
+            // The socket lives as long as somebody holds the connection; the peer need not wait for that.
+            self.connection.stream.shutdown_write();
         }
         self.connection.tell_end();
     }

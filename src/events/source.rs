@@ -11,6 +11,7 @@ use super::gate::Gate;
 use super::hub::{self, Handler, hub};
 use super::queue::{Batch, Body, Item};
 use super::{Event, Tag};
+use crate::callback;
 use crate::protocol::Kind;
 use crate::protocol::receiver::Payload;
 
@@ -208,11 +209,18 @@ impl Source {
                 Mode::Inline(handler)
             }
             _ => {
+                // Whoever silences the source waits for those that entered before, and is seen by those that come after.
                 self.posting.enter();
-                Mode::Queued {
-                    bytes: Vec::new(),
-                    items: Vec::new(),
-                    room: self.channel.room(),
+                match self.is_silent() {
+                    true => {
+                        self.posting.leave();
+                        Mode::Silent
+                    }
+                    false => Mode::Queued {
+                        bytes: Vec::new(),
+                        items: Vec::new(),
+                        room: self.channel.room(),
+                    },
                 }
             }
         };
@@ -228,8 +236,17 @@ impl Source {
         self.begin().push(event);
     }
 
+    /// Delivers the "close" that an "open" waits for, if nobody has.
+    pub fn post_close(self: &Arc<Self>, close: Event<'_>) {
+        let mut delivery = self.begin();
+        // A silent one is left to whoever silenced it.
+        if !matches!(delivery.mode, Mode::Silent) && self.take_open() {
+            delivery.push(close);
+        }
+    }
+
     /// Whether an "open" waits for its "close". Asked and answered once: the caller posts that "close".
-    pub fn take_open(&self) -> bool {
+    pub(super) fn take_open(&self) -> bool {
         self.state.fetch_and(!POSTED_OPEN, SeqCst) & POSTED_OPEN != 0
     }
 
@@ -289,7 +306,16 @@ impl Delivery<'_> {
     }
 
     /// The next message. An assembled one that waits is moved, not copied.
+    #[inline]
     pub fn push_message(&mut self, kind: Kind, payload: Payload<'_>, wire: u64) {
+        if let Mode::Inline(handler) = &self.mode {
+            if handler.takes_messages() {
+                if !self.source.is_silent() {
+                    callback::run(|| handler.message(self.source, kind, payload.bytes()));
+                }
+                return;
+            }
+        }
         if let (Mode::Queued { bytes, items, .. }, Payload::Assembled(whole)) =
             (&mut self.mode, &payload)
         {
@@ -335,8 +361,7 @@ impl Drop for Delivery<'_> {
                 self.source.gate.leave();
             }
             Mode::Queued { bytes, items, .. } => {
-                // Cleared meanwhile: its last word has been said.
-                if !items.is_empty() && !self.source.is_silent() {
+                if !items.is_empty() {
                     let body = Body::new(self.source.clone(), self.tag.clone(), bytes, items);
                     hub().post(Batch::new(body));
                 }

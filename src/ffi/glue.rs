@@ -43,10 +43,15 @@ fn prepare() {
     });
 }
 
+/// Whether this process is a forked child.
+pub fn is_forked() -> bool {
+    IS_FORKED.load(Ordering::Relaxed)
+}
+
 /// Runs a function's body: a panic in it becomes `failed`, a forked child gets `forked`.
 pub fn guard<R>(forked: R, failed: R, body: impl FnOnce() -> R) -> R {
     prepare();
-    if IS_FORKED.load(Ordering::Relaxed) {
+    if is_forked() {
         return forked;
     }
     let was_inside = IS_INSIDE.replace(true);
@@ -78,7 +83,7 @@ pub unsafe fn command(reply: *mut *mut c_char, body: impl FnOnce() -> Result<Rep
         status as i32
     };
     prepare();
-    if IS_FORKED.load(Ordering::Relaxed) {
+    if is_forked() {
         return fail(
             Status::Forked,
             "this process is a forked child; wsplug works in its parent only",

@@ -105,27 +105,27 @@ pub fn shutdown(timeout: Duration) -> Result<Status> {
         return Ok(status(is_delivered && is_quiet));
     };
     let servers = SERVERS.all();
-    let peers = PEERS.all();
+    let clients: Vec<Arc<Client>> = PEERS
+        .all()
+        .into_iter()
+        .filter_map(|peer| match peer {
+            Peer::Own(client) => Some(client),
+            Peer::Accepted(_) => None,
+        })
+        .collect();
     for server in &servers {
         server.stop(close::GOING_AWAY, "the server is shutting down");
     }
-    for peer in &peers {
-        if let Peer::Own(client) = peer {
-            client.stop(close::GOING_AWAY, "the client is shutting down");
-        }
+    for client in &clients {
+        client.stop(close::GOING_AWAY, "the client is shutting down");
     }
     for server in &servers {
         server.await_end(deadline);
     }
-    for peer in &peers {
-        if let Peer::Own(client) = peer {
-            client.await_end(deadline);
-        }
+    for client in &clients {
+        client.await_end(deadline);
     }
-    let own = peers.iter().filter_map(|peer| match peer {
-        Peer::Own(client) => Some(client.source.channel().clone()),
-        Peer::Accepted(_) => None,
-    });
+    let own = clients.iter().map(|client| client.source.channel().clone());
     let channels: Vec<_> = servers
         .iter()
         .map(|server| server.source.channel().clone())

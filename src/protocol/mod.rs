@@ -39,9 +39,13 @@ pub enum Kind {
 impl Kind {
     /// The kind of a number that crossed the ABI.
     pub fn from_code(code: i32) -> Option<Kind> {
-        [Kind::Text, Kind::Binary, Kind::Ping, Kind::Pong]
-            .into_iter()
-            .find(|kind| *kind as i32 == code)
+        match code {
+            1 => Some(Kind::Text),
+            2 => Some(Kind::Binary),
+            9 => Some(Kind::Ping),
+            10 => Some(Kind::Pong),
+            _ => None,
+        }
     }
 
     /// Pings and pongs, which RFC 6455 § 5.5 keeps short and whole.

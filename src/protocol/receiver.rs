@@ -77,6 +77,8 @@ thread_local! {
     /// Where a compressed message that came whole is inflated.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
+/// The header of a client's frame of at most 125 bytes: two bytes and the key.
+const SHORT_HEAD: usize = 6;
 /// What a thread keeps of it.
 const KEPT_SCRATCH: usize = 256 * 1024;
 
@@ -164,6 +166,16 @@ impl Receiver {
                 }
                 continue;
             }
+            if let Some((kind, length)) = self.short_message(&bytes[at..]) {
+                let (head, payload) = bytes[at..at + SHORT_HEAD + length].split_at_mut(SHORT_HEAD);
+                at += SHORT_HEAD + length;
+                mask::apply([head[2], head[3], head[4], head[5]], 0, payload);
+                check_text(kind, payload)?;
+                if sink.message(kind, Payload::Borrowed(payload), length as u64) == Flow::Stop {
+                    return Ok(at);
+                }
+                continue;
+            }
             let Some(header) = self.next_header(bytes, &mut at)? else {
                 break;
             };
@@ -231,6 +243,25 @@ impl Receiver {
     /// Whether the peer's close frame has come.
     pub fn is_closed(&self) -> bool {
         self.is_closed
+    }
+
+    /// What servers get most: a whole message of a client in one frame of at most 125 bytes, all of it here. Its kind and
+    /// length; none: anything else.
+    #[inline]
+    fn short_message(&self, bytes: &[u8]) -> Option<(Kind, usize)> {
+        let kind = match *bytes.first()? {
+            0x81 => Kind::Text,
+            0x82 => Kind::Binary,
+            _ => return None,
+        };
+        let length = usize::from(*bytes.get(1)?).checked_sub(0x80)?;
+        let is_plain = self.role == Role::Server
+            && self.message.is_none()
+            && self.head_length == 0
+            && length <= MAX_CONTROL
+            && length as u64 <= self.limits.message
+            && bytes.len() >= SHORT_HEAD + length;
+        is_plain.then_some((kind, length))
     }
 
     fn next_header(
