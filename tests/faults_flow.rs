@@ -353,9 +353,9 @@ fn host_that_does_not_look(size: usize, options: Value, growth: u64) {
 
     let senders = Senders::start(peers.into_iter().zip(clients).collect(), size);
     // Reading pauses: nothing more is taken, for longer than the pings and their time-out.
+    let pause = Duration::from_secs(scaled(4, 60));
     assert!(
-        soon(6 * WATCHDOG, || senders.stuck_for()
-            > Duration::from_secs(scaled(4, 60))),
+        soon(pause + 6 * WATCHDOG, || senders.stuck_for() > pause),
         "never stuck"
     );
     assert!(
