@@ -65,6 +65,7 @@ programs! {
     sigpipe_pump: "sigpipe" ["pump"] plain sanitized valgrind;
     sigpipe_thread: "sigpipe" ["thread"] plain sanitized valgrind;
     texts: "texts" [] plain sanitized valgrind;
+    threads_deflate: "threads" ["deflate"] plain sanitized valgrind;
     threads_inline: "threads" ["inline"] plain sanitized valgrind;
     threads_pull: "threads" ["pull"] plain sanitized valgrind;
     threads_pump: "threads" ["pump"] plain sanitized valgrind;

@@ -28,6 +28,7 @@ programs! {
     reentrant_thread: "reentrant" ["thread"];
     shutdown: "shutdown" [];
     sigpipe_inline: "sigpipe" ["inline"];
+    threads_deflate: "threads" ["deflate"];
     threads_inline: "threads" ["inline"];
     threads_pull: "threads" ["pull"];
     threads_pump: "threads" ["pump"];

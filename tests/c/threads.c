@@ -1,6 +1,6 @@
 /*
- * Eight threads use the whole of the library at once (argument: thread, inline, pump or pull). Nothing crashes or
- * hangs, no message of a connection is lost or out of order, and each "open" has its one "close".
+ * Eight threads use the whole of the library at once (argument: thread, inline, pump or pull, or deflate: inline and
+ * compressed). Nothing crashes or hangs, no message of a connection is lost or out of order, and each "open" has its one "close".
  */
 #include "check.h"
 
@@ -8,7 +8,7 @@ enum { THREADS = 8, ROUNDS = 5, MESSAGES = 20 };
 
 static int32_t server;
 static int port;
-static const char *mode;
+static const char *delivered; /* the options that say how */
 static pthread_barrier_t together;
 
 /* The server answers each message with the same one. */
@@ -27,9 +27,9 @@ static void *use(void *unused)
     (void)unused;
     pthread_barrier_wait(&together);
     for (int round = 0; round < ROUNDS; round++) {
-        int32_t own = new_server(json("{'port':0,'dispatch':'%s'}", mode));
+        int32_t own = new_server(json("{'port':0,%s}", delivered));
         CHECK(started(own) != port);
-        int32_t client = new_client(json("{'url':'ws://127.0.0.1:%d/','dispatch':'%s'}", port, mode));
+        int32_t client = new_client(json("{'url':'ws://127.0.0.1:%d/',%s}", port, delivered));
         DONE(wsplug_client_start(client, NULL, replied()));
         for (int32_t i = 0; i < MESSAGES; i++)
             DONE(wsplug_client_send(client, WSPLUG_BINARY, &i, sizeof i, replied()));
@@ -79,15 +79,19 @@ int main(int count, char **arguments)
 {
     pthread_t threads[THREADS], servant;
     CHECK(count == 2);
-    mode = arguments[1];
+    const char *mode = arguments[1];
     begin();
     bool is_pulled = strcmp(mode, "pull") == 0;
     delivery = strcmp(mode, "pump") == 0 ? PUMPED : CALLED;
-    if (is_pulled)
-        mode = "thread"; /* which is what no callback makes of it */
+    char options[128];
+    if (strcmp(mode, "deflate") == 0)
+        snprintf(options, sizeof options, "'dispatch':'inline','perMessageDeflate':{'enabled':true,'threshold':0}");
     else
+        snprintf(options, sizeof options, "'dispatch':'%s'", is_pulled ? "thread" : mode);
+    delivered = options;
+    if (!is_pulled)
         DONE(wsplug_set_callbacks(on_event, echo, NULL));
-    server = new_server(json("{'port':0,'dispatch':'%s'}", mode));
+    server = new_server(json("{'port':0,%s}", delivered));
     port = started(server);
     pthread_barrier_init(&together, NULL, THREADS);
     if (is_pulled)
