@@ -47,6 +47,37 @@ mod imp {
     }
 }
 
+/// How many bytes the peer of a TCP socket has acknowledged so far. None: this system does not tell.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub fn acknowledged_bytes(socket: &impl std::os::fd::AsFd) -> Option<u64> {
+    use nix::{getsockopt_impl, sockopt_impl};
+    /// The beginning of the kernel's struct tcp_info, as far as Linux 4.1 has it.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug)]
+    pub struct TcpInfo {
+        flags: [u8; 8],
+        counters: [u32; 24],
+        pacing: [u64; 2],
+        bytes_acknowledged: u64,
+    }
+    sockopt_impl!(
+        GetTcpInfo,
+        GetOnly,
+        libc::IPPROTO_TCP,
+        libc::TCP_INFO,
+        TcpInfo
+    );
+    nix::sys::socket::getsockopt(socket, GetTcpInfo)
+        .ok()
+        .map(|info| info.bytes_acknowledged)
+}
+
+/// How many bytes the peer of a TCP socket has acknowledged so far. None: this system does not tell.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub fn acknowledged_bytes<T>(_: &T) -> Option<u64> {
+    None
+}
+
 #[cfg(windows)]
 mod imp {
     /// Windows has no signals.

@@ -154,6 +154,10 @@ pub struct Connection {
     pub source: Arc<Source>,
     settings: Arc<Settings>,
     agreed: Option<Agreed>,
+    /// Where permessage-deflate was agreed.
+    outgoing: Mutex<Option<Box<Outgoing>>>,
+    /// How messages are compressed that stand on their own; none where the context counts.
+    shared_shape: Option<Shape>,
     stream: Stream,
     outbox: Mutex<Outbox>,
     /// The host asked for the close.
@@ -175,17 +179,21 @@ impl Connection {
         stream: Stream,
         owner: Arc<dyn Owner>,
     ) -> Arc<Connection> {
-        let mut outbox = Outbox::default();
-        if let (Some(agreed), Some(wishes)) = (&agreed, &settings.deflate) {
-            outbox.outgoing = Some(Box::new(Outgoing::new(agreed, settings.role, wishes)));
-        }
+        let outgoing = agreed
+            .as_ref()
+            .zip(settings.deflate.as_ref())
+            .map(|(agreed, wishes)| Box::new(Outgoing::new(agreed, settings.role, wishes)));
         Arc::new(Connection {
             client,
             source,
             settings,
             agreed,
             stream,
-            outbox: Mutex::new(outbox),
+            shared_shape: outgoing
+                .as_ref()
+                .and_then(|outgoing| outgoing.shared_shape()),
+            outgoing: Mutex::new(outgoing),
+            outbox: Mutex::new(Outbox::default()),
             is_closing: AtomicBool::new(false),
             is_touched: AtomicBool::new(false),
             owner,
@@ -199,49 +207,65 @@ impl Connection {
         check(kind, payload)?;
         let role = self.settings.role;
         let length = frame::frame_length(role, payload.len());
+        if self.compresses(kind, payload.len()) {
+            // Held until the message is queued: the order of compressing is the order on the wire. The task never takes it.
+            let mut outgoing = self.outgoing.lock();
+            if let Some(outgoing) = &mut *outgoing {
+                return self.send_written(kind, length, payload.len(), |frames| {
+                    let mut compressed = Vec::new();
+                    outgoing
+                        .compress(payload, &mut compressed)
+                        .map_err(compression_error)?;
+                    frame::encode_compressed(role, kind.into(), &compressed, frames);
+                    Ok(compressed.len())
+                });
+            }
+        }
+        if length > LONG_UNDER_LOCK {
+            return self.send_written(kind, length, payload.len(), |frames| {
+                frame::encode(role, kind.into(), payload, frames);
+                Ok(payload.len())
+            });
+        }
         let mut outbox = self.outbox.lock();
         self.admit(&mut outbox, kind, length)?;
-        let wire_size = match outbox.compressor_for(kind, payload.len()) {
-            None => {
-                outbox.append(length, |frames| {
-                    frame::encode(role, kind.into(), payload, frames);
-                });
-                payload.len()
-            }
-            Some(outgoing) => {
-                // Under the lock: with context takeover, the order of compressing is the order on the wire.
-                let mut compressed = Vec::new();
-                outgoing
-                    .compress(payload, &mut compressed)
-                    .map_err(compression_error)?;
-                let length = frame::frame_length(role, compressed.len());
-                outbox.append(length, |frames| {
-                    frame::encode_compressed(role, kind.into(), &compressed, frames);
-                });
-                compressed.len()
-            }
-        };
+        outbox.append(length, |frames| {
+            frame::encode(role, kind.into(), payload, frames);
+        });
+        unlock_and_wake(outbox);
+        Ok(Sent::plain(payload.len()))
+    }
+
+    /// Queues a message that `write` takes long to write: without the lock that the network thread needs.
+    fn send_written(
+        &self,
+        kind: Kind,
+        length: usize,
+        payload_size: usize,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<usize>,
+    ) -> Result<Sent> {
+        self.admit(&mut self.outbox.lock(), kind, length)?;
+        let mut frames = Vec::new();
+        let wire_size = write(&mut frames)?;
+        let mut outbox = self.outbox.lock();
+        self.check_open(&outbox)?;
+        outbox.append_piece(frames.into());
         unlock_and_wake(outbox);
         Ok(Sent {
-            payload_size: payload.len(),
+            payload_size,
             wire_size,
         })
     }
 
     /// Queues a message that goes to others too.
     pub fn send_encoded(&self, message: &mut Encoded<'_>) -> Result<Sent> {
-        let mut outbox = self.outbox.lock();
-        let shape = match outbox.compressor_for(message.kind, message.payload.len()) {
-            None => None,
-            Some(outgoing) => match outgoing.shared_shape() {
-                None => {
-                    drop(outbox);
-                    return self.send(message.kind, message.payload);
-                }
-                shape => shape,
-            },
+        let shape = match self.compresses(message.kind, message.payload.len()) {
+            false => None,
+            true if self.shared_shape.is_none() => return self.send(message.kind, message.payload),
+            true => self.shared_shape,
         };
         let (frame, wire_size) = message.frame(shape)?;
+        let mut outbox = self.outbox.lock();
         self.admit(&mut outbox, message.kind, frame.len())?;
         outbox.append_shared(&frame);
         unlock_and_wake(outbox);
@@ -251,13 +275,18 @@ impl Connection {
         })
     }
 
-    fn admit(&self, outbox: &mut Outbox, kind: Kind, length: usize) -> Result<()> {
-        if outbox.stage != Stage::Open {
-            return Err(Error::wrong_state(format!(
+    fn check_open(&self, outbox: &Outbox) -> Result<()> {
+        match outbox.stage {
+            Stage::Open => Ok(()),
+            Stage::Closing => Err(Error::wrong_state(format!(
                 "connection {} is closing",
                 self.client
-            )));
+            ))),
         }
+    }
+
+    fn admit(&self, outbox: &mut Outbox, kind: Kind, length: usize) -> Result<()> {
+        self.check_open(outbox)?;
         let queued = outbox.queued();
         // An empty queue always takes one message, however large. Pings find some more room.
         let most = match kind.is_control() {
@@ -385,6 +414,9 @@ pub fn check_close(code: u16, reason: &str) -> Result<()> {
     }
     Ok(())
 }
+
+/// A message that takes longer than this to copy is written before the lock is taken.
+const LONG_UNDER_LOCK: usize = 256 * 1024;
 
 /// What control frames may add to a full queue; beyond, of all pings only the last is answered (RFC 6455 § 5.5.3).
 const CONTROL_BYTES: usize = 64 * 1024;

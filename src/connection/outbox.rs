@@ -8,8 +8,7 @@ use std::task::Waker;
 use bytes::Bytes;
 use parking_lot::MutexGuard;
 
-use crate::protocol::deflate::Outgoing;
-use crate::protocol::{Kind, Role, close, frame};
+use crate::protocol::{Role, close, frame};
 
 /// How far the connection's sending side has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,8 +112,6 @@ pub struct Outbox {
     pub is_aborted: bool,
     /// A send was refused, and the host wants to know when there is room again.
     pub wants_drain: bool,
-    /// Where permessage-deflate was agreed.
-    pub outgoing: Option<Box<Outgoing>>,
     /// Set while the task sleeps.
     pub waker: Option<Waker>,
 }
@@ -123,13 +120,6 @@ impl Outbox {
     /// Bytes that have not been handed to the system.
     pub fn queued(&self) -> usize {
         self.waiting_bytes + self.in_flight
-    }
-
-    /// What compresses a message of this kind and length, if it is to be.
-    pub fn compressor_for(&mut self, kind: Kind, length: usize) -> Option<&mut Outgoing> {
-        self.outgoing
-            .as_deref_mut()
-            .filter(|outgoing| !kind.is_control() && outgoing.takes(length))
     }
 
     /// Adds frames of `length` bytes.
@@ -141,16 +131,22 @@ impl Outbox {
     /// Adds a frame that others send too. Small ones are copied: that costs less than another slice.
     pub fn append_shared(&mut self, frame: &Bytes) {
         const COPIED: usize = 4096;
-        self.waiting_bytes += frame.len();
         if frame.len() <= COPIED {
+            self.waiting_bytes += frame.len();
             self.waiting.tail.extend_from_slice(frame);
             return;
         }
+        self.append_piece(frame.clone());
+    }
+
+    /// Adds frames that were written elsewhere.
+    pub fn append_piece(&mut self, frames: Bytes) {
+        self.waiting_bytes += frames.len();
         if !self.waiting.tail.is_empty() {
             let tail = std::mem::take(&mut self.waiting.tail);
             self.waiting.pieces.push_back(tail.into());
         }
-        self.waiting.pieces.push_back(frame.clone());
+        self.waiting.pieces.push_back(frames);
     }
 
     /// Queues the close frame behind everything; false if one is there already.

@@ -76,6 +76,7 @@ pub struct Task {
     last_read: Instant,
     last_write: Instant,
     last_look: Instant,
+    acknowledged: Option<u64>,
     next_ping: Option<Instant>,
     ping_sent: Option<Instant>,
     /// Pings of ours that were not answered.
@@ -111,6 +112,7 @@ impl Task {
             last_read: now,
             last_write: now,
             last_look: now,
+            acknowledged: None,
             next_ping: settings.ping_interval.map(|interval| now + interval),
             ping_sent: None,
             pongs_due: 0,
@@ -436,10 +438,10 @@ impl Task {
             due = Some(due.map_or(time, |known: Instant| known.min(time)));
         };
         if let (Some(stall), false) = (settings.send_stall, self.writing.is_empty()) {
-            // Looked at several times, so that room which came free just before the stall is soon out of the reckoning.
+            // Looked at several times, so that what was taken just before the stall is soon out of the reckoning.
             if now >= self.next_look(stall) {
                 self.last_look = now;
-                if self.has_drained() {
+                if self.has_progressed() {
                     self.last_write = now;
                 }
             }
@@ -500,18 +502,12 @@ impl Task {
         self.connection.stream.reset_on_drop();
     }
 
-    /// Whether the system has sent something since it last told us that it has room.
-    fn has_drained(&mut self) -> bool {
-        let mut slices = [IoSlice::new(&[]); 1];
-        self.writing.slices(&mut slices);
-        match self.connection.stream.write_now(&slices[0]) {
-            Ok(written) => {
-                self.writing.advance(written);
-                self.settle();
-                written > 0
-            }
-            Err(_) => false,
-        }
+    /// Whether the peer has taken something since the last look. The system tells that there is room only once a third of
+    /// its buffer is free: with a slow peer that takes minutes in which bytes do leave.
+    fn has_progressed(&mut self) -> bool {
+        let acknowledged = self.connection.stream.acknowledged_bytes();
+        let before = std::mem::replace(&mut self.acknowledged, acknowledged);
+        acknowledged > before
     }
 
     fn send_ping(&mut self, now: Instant) {

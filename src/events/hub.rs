@@ -198,6 +198,18 @@ impl Hub {
         lanes.posted += 1;
         batch.number = lanes.posted;
         self.push(&mut lanes, lane, batch);
+        let is_stuck = lane == Lane::Thread && !lanes.caller_runs;
+        drop(lanes);
+        if is_stuck {
+            log::error!("the callback thread cannot be started; the next event tries again");
+        }
+    }
+
+    /// Whether there is a thread that calls back; starts it.
+    pub(super) fn has_caller(&self) -> bool {
+        let mut lanes = self.lanes.lock();
+        lanes.start_caller();
+        lanes.caller_runs
     }
 
     fn push(&self, lanes: &mut MutexGuard<'_, Lanes>, lane: Lane, batch: Batch) {
@@ -207,11 +219,7 @@ impl Hub {
                 if std::mem::take(&mut lanes.caller_waits) {
                     self.thread_ready.notify_one();
                 }
-                if !lanes.caller_runs {
-                    lanes.caller_must_end = false;
-                    lanes.caller = start_caller();
-                    lanes.caller_runs = lanes.caller.is_some();
-                }
+                lanes.start_caller();
             }
             Lane::Pump => {
                 lanes.pump.push_back(batch);
@@ -491,6 +499,14 @@ impl Hub {
 }
 
 impl Lanes {
+    fn start_caller(&mut self) {
+        if !self.caller_runs {
+            self.caller_must_end = false;
+            self.caller = start_caller();
+            self.caller_runs = self.caller.is_some();
+        }
+    }
+
     fn put_down(&mut self, batch: &Batch) {
         let position = self
             .in_hand
@@ -510,7 +526,6 @@ fn start_caller() -> Option<JoinHandle<()>> {
             platform::prepare_thread();
             hub().run_caller();
         })
-        .inspect_err(|error| log::error!("cannot start the callback thread: {error}"))
         .ok()
 }
 

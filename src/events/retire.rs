@@ -1,6 +1,7 @@
 //! Knows how the events of a cleared object end: with the "close" that each "open" is owed, and nothing after it.
 //! Does not know why it was cleared.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -55,20 +56,21 @@ fn end(
         (Some(only), false) => Arc::ptr_eq(source, only),
         _ => Arc::ptr_eq(source.channel(), channel),
     });
+    let mut known: HashSet<_> = sources.iter().map(Arc::as_ptr).collect();
     let waiting = batches.iter().map(|batch| &batch.body.source);
     for source in waiting.chain(&in_hand) {
-        if !sources.iter().any(|known| Arc::ptr_eq(known, source)) {
+        if known.insert(Arc::as_ptr(source)) {
             sources.push(source.clone());
         }
     }
-    let is_posted = hub().is_threaded(&tag) && !callback::is_inside();
+    // A "close" that was on its way says more than ours.
+    let closes: HashMap<_, Event<'_>> = batches
+        .iter()
+        .filter_map(|batch| Some((Arc::as_ptr(&batch.body.source), batch.close()?)))
+        .collect();
+    let is_posted = hub().is_threaded(&tag) && !callback::is_inside() && hub().has_caller();
     for source in &sources {
-        // A "close" that was on its way says more than ours.
-        let own = batches
-            .iter()
-            .filter(|batch| Arc::ptr_eq(&batch.body.source, source))
-            .find_map(|batch| batch.close());
-        let close = own.unwrap_or(close);
+        let close = closes.get(&Arc::as_ptr(source)).copied().unwrap_or(close);
         source.take_open();
         if is_posted {
             source.gate.wait_until_idle();
@@ -84,6 +86,7 @@ fn end(
         }
         source.gate.leave_to(before);
     }
+    drop(closes);
     drop(batches);
     if is_posted {
         for source in &sources {

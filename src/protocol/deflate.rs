@@ -260,7 +260,6 @@ impl Shape {
 pub struct Outgoing {
     shape: Shape,
     keeps_context: bool,
-    threshold: usize,
     context: Option<Box<Deflate>>,
 }
 
@@ -278,14 +277,8 @@ impl Outgoing {
                 effort: wishes.effort,
             },
             keeps_context,
-            threshold: wishes.threshold,
             context: None,
         }
-    }
-
-    /// Whether a message of this length is worth compressing.
-    pub fn takes(&self, length: usize) -> bool {
-        length >= self.threshold
     }
 
     /// The shape under which this message can be compressed for others too; none where the context counts.

@@ -33,12 +33,15 @@ impl Pending {
         }
         let number = handshakes.next;
         handshakes.next += 1;
-        if handshakes.under_way.len() >= session.plan.max_pending {
-            handshakes.under_way.pop_first();
-            log::debug!("too many handshakes at once: the oldest is closed");
-        }
+        let oldest = match handshakes.under_way.len() >= session.plan.max_pending {
+            true => handshakes.under_way.pop_first(),
+            false => None,
+        };
         handshakes.under_way.insert(number, end);
         drop(handshakes);
+        if oldest.is_some() {
+            log::debug!("too many handshakes at once: the oldest is closed");
+        }
         Some(Pending {
             session: session.clone(),
             number,

@@ -16,7 +16,10 @@ use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::io::Interest;
+
 use tokio::net::TcpStream;
+
+use crate::platform;
 
 /// A connected socket, which may be written from any thread.
 pub struct Stream {
@@ -96,10 +99,9 @@ impl Stream {
         }
     }
 
-    /// Writes without asking for readiness, which the system tells only once a third of its buffer is free: with a slow
-    /// peer and a large buffer that takes minutes in which bytes do leave.
-    pub fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
-        SockRef::from(&self.tcp).send_with_flags(bytes, SEND_FLAGS)
+    /// What the peer has received, as far as the system tells.
+    pub fn acknowledged_bytes(&self) -> Option<u64> {
+        platform::acknowledged_bytes(&self.tcp)
     }
 
     /// One system call. None: the socket is not ready after all.
