@@ -29,8 +29,7 @@ cargo build --release --locked --quiet
 [ -x servers/node_modules/.bin/bun ] || npm --prefix servers ci >&2
 $CC -O2 -Wall -Wextra -Werror servers/raw_echo.c -o "$programs/raw_echo"
 $CC -O2 -Wall -Wextra -Werror servers/lws_echo.c -o "$programs/lws_echo" -lwebsockets
-# The loader looks for the library by the name it gives itself.
-ln -sf "$library/libwsplug.so" "$programs/$(objdump -p "$library/libwsplug.so" | awk '$1 == "SONAME" { print $2 }')"
+[ "$library" = "$programs" ] || ln -sf "$library/libwsplug.so" "$programs/libwsplug.so"
 $CC -O2 -Wall -Wextra -Werror wsplug_echo.c -o "$programs/wsplug_echo" -L"$library" -lwsplug -Wl,-rpath,"$programs"
 
 exec "$programs/wsplug-bench" "$@"
