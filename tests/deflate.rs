@@ -12,17 +12,17 @@ mod link;
 #[path = "deflate/zlib.rs"]
 mod zlib;
 
-#[path = "deflate/options.rs"]
-mod options;
-#[path = "deflate/negotiation.rs"]
-mod negotiation;
-#[path = "deflate/messages.rs"]
-mod messages;
-#[path = "deflate/limits.rs"]
-mod limits;
-#[path = "deflate/sizes.rs"]
-mod sizes;
-#[path = "deflate/memory.rs"]
-mod memory;
 #[path = "deflate/interop.rs"]
 mod interop;
+#[path = "deflate/limits.rs"]
+mod limits;
+#[path = "deflate/memory.rs"]
+mod memory;
+#[path = "deflate/messages.rs"]
+mod messages;
+#[path = "deflate/negotiation.rs"]
+mod negotiation;
+#[path = "deflate/options.rs"]
+mod options;
+#[path = "deflate/sizes.rs"]
+mod sizes;

@@ -85,7 +85,10 @@ pub fn join(host: &Host, server: i32, port: u16, lines: &str) -> Link {
     peer.send_bytes(adversary::request(lines).as_bytes());
     let response = peer.response(PROMPTLY).expect("the server answers");
     assert_eq!(response.status, 101, "{lines}: {response:?}");
-    let said = response.header("sec-websocket-extensions").unwrap_or_default().to_owned();
+    let said = response
+        .header("sec-websocket-extensions")
+        .unwrap_or_default()
+        .to_owned();
     let open = host.wait_for("open", WATCHDOG, |event| {
         event.is("open") && event.server() == server && *event.context("remotePort") == from
     });
@@ -126,7 +129,8 @@ pub fn ask_for(host: &Host, options: &Value) -> (Peer, i32, String, String) {
     let peer = Peer::accept_tcp(&listener);
     let said = peer.request.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("sec-websocket-extensions").then(|| value.trim().to_owned())
+        name.eq_ignore_ascii_case("sec-websocket-extensions")
+            .then(|| value.trim().to_owned())
     });
     (peer, client, said.unwrap_or_default(), starting)
 }
@@ -151,7 +155,9 @@ impl Link {
 
     /// Sends a text from the host: its reply, and the frame that came of it.
     pub fn text_from_host(&mut self, host: &Host, text: &str) -> (Value, Frame) {
-        let reply = ask!(host, "client_send", self.client, 1, format!("={text}")).ok().body;
+        let reply = ask!(host, "client_send", self.client, 1, format!("={text}"))
+            .ok()
+            .body;
         (reply, self.peer.frame())
     }
 
@@ -163,7 +169,11 @@ impl Link {
         self.peer.send(&Frame::close(code, ""));
         assert!(self.peer.ends(PROMPTLY), "{what}: the connection goes on");
         let event = self.close_event(host);
-        assert_eq!((event.code(), event.reason()), (i64::from(code), &reason[..]), "{what}");
+        assert_eq!(
+            (event.code(), event.reason()),
+            (i64::from(code), &reason[..]),
+            "{what}"
+        );
         let later = host.take(|event| {
             event.client() == self.client && (event.is("message") || event.is("close"))
         });
@@ -178,7 +188,12 @@ pub fn next_frame(peer: &mut Peer, within: Duration) -> Frame {
         match peer.hear(deadline.saturating_duration_since(Instant::now())) {
             Heard::Frame(frame) if frame.opcode == PING => {}
             Heard::Frame(frame) => {
-                assert_ne!(frame.opcode, CLOSE, "{:?}", String::from_utf8_lossy(&frame.payload));
+                assert_ne!(
+                    frame.opcode,
+                    CLOSE,
+                    "{:?}",
+                    String::from_utf8_lossy(&frame.payload)
+                );
                 return frame;
             }
             other => panic!("{other:?} instead of a frame"),
@@ -204,7 +219,10 @@ pub fn noise(length: usize, mut seed: u64) -> Vec<u8> {
 pub fn noisy_text(length: usize, seed: u64) -> String {
     const SET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let noise = noise(length, seed);
-    noise.iter().map(|byte| SET[usize::from(byte & 63)] as char).collect()
+    noise
+        .iter()
+        .map(|byte| SET[usize::from(byte & 63)] as char)
+        .collect()
 }
 
 /// Records such as applications send.
@@ -215,7 +233,13 @@ pub fn records(length: usize) -> String {
             break;
         }
         let id = n * 7919 % 100_003;
-        text += &format!("{{\"id\":{id},\"name\":\"customer {}\",\"open\":{},\"sum\":{}.{:02}}},", id % 997, n % 3 == 0, id * 13 % 5000, n % 100);
+        text += &format!(
+            "{{\"id\":{id},\"name\":\"customer {}\",\"open\":{},\"sum\":{}.{:02}}},",
+            id % 997,
+            n % 3 == 0,
+            id * 13 % 5000,
+            n % 100
+        );
     }
     text.truncate(length);
     text

@@ -20,7 +20,10 @@ fn full() -> bool {
 fn echo(options: &Value, hello: &[u8]) -> (Host, u16) {
     raise_file_limit();
     let host = host();
-    let options = with(options.clone(), &json!({"method": "echo", "dispatch": "inline", "pingInterval": 0}));
+    let options = with(
+        options.clone(),
+        &json!({"method": "echo", "dispatch": "inline", "pingInterval": 0}),
+    );
     let (_, port) = serve(&host, &options);
     for header in [ALONE, TAKEOVER] {
         let mut peer = guest(port, header);
@@ -73,17 +76,54 @@ fn a_connection_holds_no_more_memory_than_what_was_agreed_needs() {
     let narrow = zlib.deflater(9);
     let narrow = zlib.deflate(narrow, records(2000).as_bytes());
     let plain = json!({});
-    let tiny = json!({"level": 1, "memLevel": 1, "serverMaxWindowBits": 9, "clientMaxWindowBits": 9});
+    let tiny =
+        json!({"level": 1, "memLevel": 1, "serverMaxWindowBits": 9, "clientMaxWindowBits": 9});
     let of_nine = json!({"serverMaxWindowBits": 9, "clientMaxWindowBits": 9});
     let table: [(&str, &Value, &str, Option<&[u8]>, f64); 7] = [
         ("plain, idle", &plain, "", None, 8.0),
-        ("deflate agreed, takeover, idle", &plain, TAKEOVER, None, 8.0),
-        ("deflate agreed, no takeover, idle", &plain, ALONE, None, 8.0),
-        ("no takeover, after a message each way", &plain, ALONE, Some(&small), 8.0),
+        (
+            "deflate agreed, takeover, idle",
+            &plain,
+            TAKEOVER,
+            None,
+            8.0,
+        ),
+        (
+            "deflate agreed, no takeover, idle",
+            &plain,
+            ALONE,
+            None,
+            8.0,
+        ),
+        (
+            "no takeover, after a message each way",
+            &plain,
+            ALONE,
+            Some(&small),
+            8.0,
+        ),
         // zlib's own figures: 256 KiB + 7 KiB for the one, 32 KiB + 7 KiB for the other.
-        ("takeover, after a message each way", &plain, TAKEOVER, Some(&small), 380.0),
-        ("takeover, windows of 9 bits", &of_nine, NARROW, Some(&narrow), 180.0),
-        ("takeover, 9 bits, memLevel 1, level 1", &tiny, NARROW, Some(&narrow), 40.0),
+        (
+            "takeover, after a message each way",
+            &plain,
+            TAKEOVER,
+            Some(&small),
+            380.0,
+        ),
+        (
+            "takeover, windows of 9 bits",
+            &of_nine,
+            NARROW,
+            Some(&narrow),
+            180.0,
+        ),
+        (
+            "takeover, 9 bits, memLevel 1, level 1",
+            &tiny,
+            NARROW,
+            Some(&narrow),
+            40.0,
+        ),
     ];
     let mut over = vec![];
     println!("KiB per connection of {count}:");
@@ -103,7 +143,9 @@ fn a_thousand_connections_that_exchange_compressed_messages_do_not_grow() {
     let length = Duration::from_secs(if full() { 600 } else { 20 });
     let mut zlib = Zlib::new();
     let hello = zlib.alone(b"hello");
-    let messages: Vec<_> = [300, 1500, 6000, 20_000].map(|length| zlib.alone(records(length).as_bytes())).into();
+    let messages: Vec<_> = [300, 1500, 6000, 20_000]
+        .map(|length| zlib.alone(records(length).as_bytes()))
+        .into();
     for (header, share) in [(ALONE, 2), (TAKEOVER, 2)] {
         let (host, port) = echo(&deflate(json!({})), &hello);
         let mut guests: Vec<_> = (0..1000).map(|_| guest(port, header)).collect();
@@ -125,8 +167,15 @@ fn a_thousand_connections_that_exchange_compressed_messages_do_not_grow() {
         // The first rounds make the contexts, and the buffers of the longest message.
         let (warm, rest) = curve.split_at((curve.len() / 4).max(4));
         let (settled, most) = (warm.iter().max().unwrap(), rest.iter().max().unwrap());
-        println!("{header}: {exchanged} messages each way, RSS of {} rounds in KiB: {settled} after {}, then at most {most}", curve.len(), warm.len());
-        assert!(*most <= settled + settled / 50 + 1024, "{header}: {curve:?}");
+        println!(
+            "{header}: {exchanged} messages each way, RSS of {} rounds in KiB: {settled} after {}, then at most {most}",
+            curve.len(),
+            warm.len()
+        );
+        assert!(
+            *most <= settled + settled / 50 + 1024,
+            "{header}: {curve:?}"
+        );
         host.leave();
     }
 }

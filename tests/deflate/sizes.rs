@@ -3,13 +3,18 @@
 use crate::adversary::{BINARY, CONTINUATION, Frame, PROMPTLY, Peer, TEXT};
 use crate::ask;
 use crate::host::{Event, Host, WATCHDOG};
-use crate::link::{Link, SIDES, connect, deflate, host, join, next_frame, noisy_text, records, serve};
+use crate::link::{
+    Link, SIDES, connect, deflate, host, join, next_frame, noisy_text, records, serve,
+};
 use crate::zlib::Zlib;
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
 fn sizes(of: &Value) -> (u64, u64) {
-    (of["wireSize"].as_u64().expect("a wireSize"), of["payloadSize"].as_u64().expect("a payloadSize"))
+    (
+        of["wireSize"].as_u64().expect("a wireSize"),
+        of["payloadSize"].as_u64().expect("a payloadSize"),
+    )
 }
 
 fn event_sizes(event: &Event) -> (u64, u64) {
@@ -18,7 +23,11 @@ fn event_sizes(event: &Event) -> (u64, u64) {
 
 /// Compressed or not, empty, just below and above what a header says in 1, 3 and 9 bytes.
 fn texts() -> Vec<String> {
-    let mut texts: Vec<_> = [0, 1, 50, 125, 126, 127, 1023, 1024, 3000, 65_535, 65_536, 200_000].map(records).into();
+    let mut texts: Vec<_> = [
+        0, 1, 50, 125, 126, 127, 1023, 1024, 3000, 65_535, 65_536, 200_000,
+    ]
+    .map(records)
+    .into();
     texts.push(noisy_text(2000, 1));
     texts
 }
@@ -37,11 +46,18 @@ fn every_message_event_says_how_many_bytes_came_and_what_they_are() {
                 };
                 link.send(&Frame::new(opcode, &payload).rsv(rsv));
                 let event = host.event("message", link.client);
-                assert_eq!(event_sizes(&event), (payload.len() as u64, text.len() as u64), "{side:?}");
+                assert_eq!(
+                    event_sizes(&event),
+                    (payload.len() as u64, text.len() as u64),
+                    "{side:?}"
+                );
                 let data = event.context("data").as_str().unwrap();
                 match opcode {
                     TEXT => assert!(data == text, "{side:?}, {} bytes", text.len()),
-                    _ => assert!(BASE64.decode(data.as_bytes()).unwrap() == text.as_bytes(), "{side:?}"),
+                    _ => assert!(
+                        BASE64.decode(data.as_bytes()).unwrap() == text.as_bytes(),
+                        "{side:?}"
+                    ),
                 }
             }
         }
@@ -69,18 +85,32 @@ fn every_fragment_event_has_its_inflated_bytes_and_its_own_sizes() {
                     link.send(&frame);
                 }
                 let message = host.event("message", link.client);
-                assert_eq!(event_sizes(&message), (payload.len() as u64, text.len() as u64), "{side:?}");
-                let fragments = host.take(|event| event.is("fragment") && event.client() == link.client);
+                assert_eq!(
+                    event_sizes(&message),
+                    (payload.len() as u64, text.len() as u64),
+                    "{side:?}"
+                );
+                let fragments =
+                    host.take(|event| event.is("fragment") && event.client() == link.client);
                 assert_eq!(fragments.len(), chunks.len() - 1, "{side:?}");
                 let mut together = String::new();
                 for (at, fragment) in fragments.iter().enumerate() {
                     let data = fragment.context("data").as_str().unwrap();
-                    assert_eq!(event_sizes(fragment), (chunks[at].len() as u64, data.len() as u64), "{side:?}");
+                    assert_eq!(
+                        event_sizes(fragment),
+                        (chunks[at].len() as u64, data.len() as u64),
+                        "{side:?}"
+                    );
                     assert_eq!(*fragment.context("index"), at);
                     together += data;
                 }
                 assert!(text.starts_with(&together), "{side:?}");
-                assert!(together.len() > text.len() / 2, "{side:?}: {} of {} bytes", together.len(), text.len());
+                assert!(
+                    together.len() > text.len() / 2,
+                    "{side:?}: {} of {} bytes",
+                    together.len(),
+                    text.len()
+                );
             }
         }
     }
@@ -91,17 +121,39 @@ fn every_fragment_event_has_its_inflated_bytes_and_its_own_sizes() {
 fn every_reply_of_client_send_says_what_goes_out() {
     let (host, mut zlib) = (host(), Zlib::new());
     for side in SIDES {
-        for header in ["", "permessage-deflate", "permessage-deflate; server_no_context_takeover; client_no_context_takeover"] {
+        for header in [
+            "",
+            "permessage-deflate",
+            "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+        ] {
             let mut link = connect(&host, side, &deflate(json!({})), header);
             let kept = zlib.inflater();
             for text in texts() {
                 let (reply, frame) = link.text_from_host(&host, &text);
-                assert_eq!(sizes(&reply), (frame.payload.len() as u64, text.len() as u64), "{side:?}, {header:?}");
-                assert_eq!((&reply["success"], &reply["compressionError"]), (&json!(true), &json!(false)));
-                assert_eq!(frame.rsv == 4, !header.is_empty() && text.len() >= 1024, "{side:?}, {header:?}");
+                assert_eq!(
+                    sizes(&reply),
+                    (frame.payload.len() as u64, text.len() as u64),
+                    "{side:?}, {header:?}"
+                );
+                assert_eq!(
+                    (&reply["success"], &reply["compressionError"]),
+                    (&json!(true), &json!(false))
+                );
+                assert_eq!(
+                    frame.rsv == 4,
+                    !header.is_empty() && text.len() >= 1024,
+                    "{side:?}, {header:?}"
+                );
                 if frame.rsv == 4 {
-                    let inflater = if header.contains(';') { zlib.inflater() } else { kept };
-                    assert_eq!(zlib.inflate(inflater, &frame.payload).as_deref(), Ok(text.as_bytes()));
+                    let inflater = if header.contains(';') {
+                        zlib.inflater()
+                    } else {
+                        kept
+                    };
+                    assert_eq!(
+                        zlib.inflate(inflater, &frame.payload).as_deref(),
+                        Ok(text.as_bytes())
+                    );
                 }
             }
         }
@@ -122,7 +174,9 @@ fn guests(host: &Host, server: i32, port: u16) -> Vec<(Link, &'static str)> {
         "" => String::new(),
         _ => format!("Sec-WebSocket-Extensions: {header}\r\n"),
     };
-    headers.map(|header| (join(host, server, port, &line(header)), header)).into()
+    headers
+        .map(|header| (join(host, server, port, &line(header)), header))
+        .into()
 }
 
 #[test]
@@ -130,18 +184,28 @@ fn every_reply_of_server_send_says_what_goes_out_to_each() {
     let (host, mut zlib) = (host(), Zlib::new());
     let (server, port) = serve(&host, &deflate(json!({})));
     let mut guests = guests(&host, server, port);
-    let kept: Vec<_> = guests.iter().map(|(_, header)| {
-        zlib.strict_inflater(if header.ends_with("=8") { 8 } else { 15 })
-    }).collect();
+    let kept: Vec<_> = guests
+        .iter()
+        .map(|(_, header)| zlib.strict_inflater(if header.ends_with("=8") { 8 } else { 15 }))
+        .collect();
     for text in texts() {
-        let reply = ask!(host, "server_send", server, 1, "~", format!("={text}")).ok().body;
+        let reply = ask!(host, "server_send", server, 1, format!("={text}"), "~")
+            .ok()
+            .body;
         let replies = reply.as_array().unwrap();
         assert_eq!(replies.len(), guests.len());
         for (at, (link, header)) in guests.iter_mut().enumerate() {
             let frame = next_frame(&mut link.peer, PROMPTLY);
-            let own = replies.iter().find(|reply| reply["client"] == link.client).expect("a reply for each");
+            let own = replies
+                .iter()
+                .find(|reply| reply["client"] == link.client)
+                .expect("a reply for each");
             let what = format!("{header:?}, {} bytes: {own}", text.len());
-            assert_eq!(sizes(own), (frame.payload.len() as u64, text.len() as u64), "{what}");
+            assert_eq!(
+                sizes(own),
+                (frame.payload.len() as u64, text.len() as u64),
+                "{what}"
+            );
             assert_eq!(own["success"], true, "{what}");
             let inflater = match header.contains("no_context") {
                 true => zlib.inflater(),
@@ -151,7 +215,11 @@ fn every_reply_of_server_send_says_what_goes_out_to_each() {
                 0 => Ok(frame.payload),
                 _ => zlib.inflate(inflater, &frame.payload),
             };
-            assert!(payload.as_deref() == Ok(text.as_bytes()), "{what}: {:?}", payload.err());
+            assert!(
+                payload.as_deref() == Ok(text.as_bytes()),
+                "{what}: {:?}",
+                payload.err()
+            );
         }
     }
     host.leave();
@@ -171,7 +239,12 @@ fn messages_that_are_pulled_have_the_same_sizes() {
     let deadline = std::time::Instant::now() + WATCHDOG;
     while found.is_none() && std::time::Instant::now() < deadline {
         let events = ask!(host, "server_messages", server, json!({"timeout": 1})).body;
-        found = events.as_array().unwrap().iter().find(|event| event["type"] == "message").cloned();
+        found = events
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|event| event["type"] == "message")
+            .cloned();
     }
     let message = found.expect("the message");
     assert_eq!(sizes(&message["context"]), (payload.len() as u64, 5000));

@@ -38,7 +38,9 @@ impl Zlib {
 
     fn ask(&mut self, mut request: Value, data: &[u8]) -> Result<(Value, Vec<u8>), String> {
         request["length"] = data.len().into();
-        self.to.write_all(format!("{request}\n").as_bytes()).unwrap();
+        self.to
+            .write_all(format!("{request}\n").as_bytes())
+            .unwrap();
         self.to.write_all(data).unwrap();
         let mut line = String::new();
         self.from.read_line(&mut line).unwrap();
@@ -59,12 +61,18 @@ impl Zlib {
     /// An inflater that sees 2^bits bytes back and not one more.
     pub fn strict_inflater(&mut self, bits: u8) -> Inflater {
         let context = self.create(json!({"do": "inflater", "bits": bits}));
-        Inflater { context, strict: true }
+        Inflater {
+            context,
+            strict: true,
+        }
     }
 
     pub fn inflater(&mut self) -> Inflater {
         let context = self.create(json!({"do": "inflater", "bits": 15}));
-        Inflater { context, strict: false }
+        Inflater {
+            context,
+            strict: false,
+        }
     }
 
     pub fn deflater(&mut self, bits: u8) -> Deflater {
