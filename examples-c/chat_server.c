@@ -11,9 +11,9 @@
 
 #include "wsplug.h"
 
-static char *check(int32_t status, char *reply)
+static void check(int32_t status, const char *reply)
 {
-    if (status >= 0) return reply;
+    if (status == WSPLUG_OK) return;
     fprintf(stderr, "chat_server: %s %s\n", wsplug_status_text(status), reply ? reply : "");
     exit(1);
 }
@@ -63,7 +63,7 @@ int main(int argc, char **argv)
     char *slash = strrchr(argv[0], '/');
     const char *folder = argc > 2 ? argv[2] : slash ? argv[0] : ".";
     char options[100], *reply = NULL, *port;
-    int32_t server;
+    int32_t server, status;
     int signal_number;
     sigset_t signals;
 
@@ -82,9 +82,13 @@ int main(int argc, char **argv)
 
     snprintf(options, sizeof options, "{\"port\":%d,\"files\":{\"/\":\"chat.html\"}}", argc > 1 ? atoi(argv[1]) : 8080);
     check(wsplug_set_callbacks(on_event, on_message, NULL), NULL);
-    wsplug_free(check(wsplug_server_create(options, &server, &reply), reply));
-    port = strstr(check(wsplug_server_start(server, NULL, &reply), reply), "\"port\":");
-    printf("listening on http://127.0.0.1:%d/\n", port ? atoi(port + 7) : 0); /* the real port, if 0 was asked for */
+    status = wsplug_server_create(options, &server, &reply);
+    check(status, reply);
+    wsplug_free(reply);
+    status = wsplug_server_start(server, NULL, &reply);
+    check(status, reply);
+    port = strstr(reply, "\"port\":"); /* the real one, if 0 was asked for */
+    printf("listening on http://127.0.0.1:%d/\n", port ? atoi(port + strlen("\"port\":")) : 0);
     wsplug_free(reply);
 
     sigwait(&signals, &signal_number);

@@ -3,16 +3,15 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "wsplug.h"
 
-static void check(int32_t status, char *reply)
+static void check(int32_t status, const char *reply)
 {
-    if (status != WSPLUG_OK) {
-        fprintf(stderr, "echo_server: %s %s\n", wsplug_status_text(status), reply ? reply : "");
-        exit(1);
-    }
-    wsplug_free(reply);
+    if (status == WSPLUG_OK) return;
+    fprintf(stderr, "echo_server: %s %s\n", wsplug_status_text(status), reply ? reply : "");
+    exit(1);
 }
 
 static void WSPLUG_API on_event(int32_t server, int32_t client, const char *type, const char *context,
@@ -32,8 +31,8 @@ static void WSPLUG_API on_message(int32_t server, int32_t client, int32_t kind, 
 
 int main(int argc, char **argv)
 {
-    char options[100], *reply = NULL;
-    int32_t server;
+    char options[100], *reply = NULL, *port;
+    int32_t server, status;
     int signal_number;
     sigset_t signals;
 
@@ -47,8 +46,14 @@ int main(int argc, char **argv)
     /* "inline": the callbacks run on the network thread, the fastest way for callbacks as short as these. */
     snprintf(options, sizeof options, "{\"port\":%d,\"dispatch\":\"inline\"}", argc > 1 ? atoi(argv[1]) : 8080);
     check(wsplug_set_callbacks(on_event, on_message, NULL), NULL);
-    check(wsplug_server_create(options, &server, &reply), reply);
-    check(wsplug_server_start(server, NULL, &reply), reply);
+    status = wsplug_server_create(options, &server, &reply);
+    check(status, reply);
+    wsplug_free(reply);
+    status = wsplug_server_start(server, NULL, &reply);
+    check(status, reply);
+    port = strstr(reply, "\"port\":"); /* the real one, if 0 was asked for */
+    printf("listening on port %d\n", port ? atoi(port + strlen("\"port\":")) : 0);
+    wsplug_free(reply);
 
     sigwait(&signals, &signal_number);
     check(wsplug_shutdown(5000), NULL);

@@ -19,13 +19,16 @@ int main(int argc, char **argv)
     const char *url = argc > 1 ? argv[1] : "ws://127.0.0.1:8080/";
     const char *text = argc > 2 ? argv[2] : "hello";
     char options[500], *reply = NULL;
-    int32_t client;
+    int32_t client, status;
     int is_open = 1;
 
     snprintf(options, sizeof options, "{\"url\":\"%s\",\"enableAutomaticReconnection\":false}", url);
-    check(wsplug_client_create(options, &client, &reply), reply);
-    check(wsplug_client_start(client, NULL, &reply), reply);
-    check(wsplug_client_send(client, WSPLUG_TEXT, text, (int32_t)strlen(text), &reply), reply);
+    status = wsplug_client_create(options, &client, &reply);
+    check(status, reply);
+    status = wsplug_client_start(client, NULL, &reply);
+    check(status, reply);
+    status = wsplug_client_send(client, WSPLUG_TEXT, text, (int32_t)strlen(text), &reply);
+    check(status, reply);
 
     while (is_open) {
         wsplug_event *event;
@@ -39,7 +42,8 @@ int main(int argc, char **argv)
         if (strcmp(wsplug_event_type(event), "close") == 0) {
             is_open = 0;
         } else if (length == (int32_t)strlen(text) && memcmp(data, text, (size_t)length) == 0) {
-            check(wsplug_client_stop(client, "{\"code\":1000,\"reason\":\"done\"}", &reply), reply);
+            status = wsplug_client_stop(client, "{\"code\":1000,\"reason\":\"done\"}", &reply);
+            check(status, reply);
         }
         wsplug_event_free(event);
     }

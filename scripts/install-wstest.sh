@@ -1,7 +1,8 @@
 #!/bin/bash
 # install-wstest.sh FOLDER PYTHON3: puts the Autobahn test suite (wstest) into FOLDER; PYTHON3 must have pip.
 # The suite runs on Python 2.7 only: one that the machine has, else Debian 11's packages, unpacked below the
-# folder (WSTEST_PYTHON=debian asks for that).
+# folder (WSTEST_PYTHON=debian asks for that). With AUTOBAHN_MESSAGES set, the cases of sections 12 and 13 send that
+# many messages each, instead of 1,000.
 set -euo pipefail
 umask 022
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -70,10 +71,13 @@ pip27 <(grep -v '^setuptools' "$pins")
 cat > "$prefix/wstest" <<END
 #!/bin/sh
 ${libraries:+export LD_LIBRARY_PATH='$libraries'}
-exec env PYTHONPATH='$prefix/site' '$python' -s -u -c 'import site, sys
+exec env PYTHONPATH='$prefix/site' '$python' -s -u -c 'import os, site, sys
 site.addsitedir("$prefix/site")
 sys.argv[0] = "wstest"
 from autobahntestsuite import wstest
+from autobahntestsuite.case import Case12_X_X, Case13_X_X
+for case in Case12_X_X + Case13_X_X:
+    case.COUNT = int(os.environ.get("AUTOBAHN_MESSAGES", case.COUNT))
 sys.exit(wstest.run())' "\$@"
 END
 chmod +x "$prefix/wstest"

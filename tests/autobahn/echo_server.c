@@ -25,9 +25,9 @@ static void WSPLUG_API on_message(int32_t server, int32_t client, int32_t kind, 
     }
 }
 
-static char *check(int32_t status, char *reply)
+static void check(int32_t status, const char *reply)
 {
-    if (status == WSPLUG_OK) return reply;
+    if (status == WSPLUG_OK) return;
     fprintf(stderr, "%s: %s\n", wsplug_status_text(status), reply ? reply : "");
     exit(1);
 }
@@ -35,9 +35,10 @@ static char *check(int32_t status, char *reply)
 int main(void)
 {
     static const char options[] = "{\"port\":0,\"dispatch\":\"inline\",\"fragments\":false,"
-                                  "\"maxMessage\":67108864,\"maxFragments\":131072}";
+                                  "\"maxMessage\":67108864,\"maxFragments\":131072,"
+                                  "\"perMessageDeflate\":{\"enabled\":true,\"threshold\":0}}";
     char *reply = NULL, *port;
-    int32_t server;
+    int32_t server, status;
     int signal_number;
     sigset_t signals;
 
@@ -47,8 +48,12 @@ int main(void)
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
 
     check(wsplug_set_callbacks(on_event, on_message, NULL), NULL);
-    wsplug_free(check(wsplug_server_create(options, &server, &reply), reply));
-    port = strstr(check(wsplug_server_start(server, NULL, &reply), reply), "\"port\":");
+    status = wsplug_server_create(options, &server, &reply);
+    check(status, reply);
+    wsplug_free(reply);
+    status = wsplug_server_start(server, NULL, &reply);
+    check(status, reply);
+    port = strstr(reply, "\"port\":");
     printf("listening %d\n", port ? atoi(port + strlen("\"port\":")) : 0);
     fflush(stdout);
     wsplug_free(reply);

@@ -39,7 +39,8 @@ static const char *field(const wsplug_event *event, const char *name, char *valu
 static void send_message(int32_t connection, int32_t kind, const char *data, int32_t length)
 {
     char *reply = NULL;
-    check(wsplug_client_send(connection, kind, data, length, &reply) == WSPLUG_OK, "send", reply);
+    int32_t status = wsplug_client_send(connection, kind, data, length, &reply);
+    check(status == WSPLUG_OK, "send", reply);
     wsplug_free(reply);
 }
 
@@ -51,8 +52,10 @@ static void send_text(int32_t connection, const char *text)
 static void close_with(int32_t connection, int code, const char *reason)
 {
     char options[200], *reply = NULL;
+    int32_t status;
     snprintf(options, sizeof options, "{\"code\":%d,\"reason\":\"%s\"}", code, reason);
-    check(wsplug_client_stop(connection, options, &reply) == WSPLUG_OK, "stop", reply);
+    status = wsplug_client_stop(connection, options, &reply);
+    check(status == WSPLUG_OK, "stop", reply);
     wsplug_free(reply);
 }
 
@@ -88,12 +91,14 @@ static void serve(void)
 {
     static struct connection connections[16];
     char code[16], reason[128], *reply = NULL, *port;
-    int32_t server;
+    int32_t server, status;
     int over = 0;
 
-    check(wsplug_server_create("{\"port\":0,\"protocols\":[\"two\"]}", &server, &reply) == WSPLUG_OK, "create", reply);
+    status = wsplug_server_create("{\"port\":0,\"protocols\":[\"two\"]}", &server, &reply);
+    check(status == WSPLUG_OK, "create", reply);
     wsplug_free(reply);
-    check(wsplug_server_start(server, NULL, &reply) == WSPLUG_OK, "start", reply);
+    status = wsplug_server_start(server, NULL, &reply);
+    check(status == WSPLUG_OK, "start", reply);
     port = strstr(reply, "\"port\":");
     check(port != NULL, "no port", reply);
     printf("listening %d\n", atoi(port + strlen("\"port\":")));
@@ -165,12 +170,14 @@ static void expect_close(int32_t client, const char *code, const char *reason)
 static int32_t connected(const char *url, const char *offered, const char *protocol)
 {
     char options[300], *reply = NULL;
-    int32_t client;
+    int32_t client, status;
     wsplug_event *event;
     snprintf(options, sizeof options, "{\"url\":\"%s\",\"protocols\":%s,\"enableAutomaticReconnection\":false}", url, offered);
-    check(wsplug_client_create(options, &client, &reply) == WSPLUG_OK, "create", reply);
+    status = wsplug_client_create(options, &client, &reply);
+    check(status == WSPLUG_OK, "create", reply);
     wsplug_free(reply);
-    check(wsplug_client_start(client, NULL, &reply) == WSPLUG_OK, "start", reply);
+    status = wsplug_client_start(client, NULL, &reply);
+    check(status == WSPLUG_OK, "start", reply);
     wsplug_free(reply);
     event = expect("open");
     expect_field(event, "protocol", protocol);

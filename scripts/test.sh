@@ -1,0 +1,41 @@
+#!/bin/bash
+# test.sh: installs what the tests need, runs every check and every test, and says at the end what ran.
+# It needs no terminal and leaves nothing behind outside of cargo's target folder and ~/.cache/wsplug.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
+summary=() failures=0
+
+step() {
+    local name=$1 start=$SECONDS verdict=ok
+    shift
+    echo "=== $name"
+    "$@" < /dev/null || { verdict="FAILED ($?)" failures=$((failures + 1)); }
+    summary+=("$(printf '%-42s %-12s %4d s' "$name" "$verdict" $((SECONDS - start)))")
+}
+
+documentation() { RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked; }
+run_command() { PORT=0 scripts/run.sh --once; }
+
+nightly_has_sources() {
+    local root
+    root=$(rustup run nightly rustc --print sysroot 2>/dev/null) && [ -e "$root/lib/rustlib/src/rust/library/std" ]
+}
+
+step "scripts/install.sh" scripts/install.sh
+[ "$failures" = 0 ] || exit 1 # nothing below could tell anything
+step "cargo fmt --check" cargo fmt --check
+step "cargo clippy" cargo clippy --locked --all-targets -- -D warnings
+step "cargo test" cargo test --locked --no-fail-fast
+step "cargo doc" documentation
+step "scripts/run.sh --once" run_command
+if nightly_has_sources; then
+    step "cargo test, ThreadSanitizer" cargo test --locked --test thread_sanitizer -- --ignored
+else
+    summary+=("cargo test, ThreadSanitizer                did not run: it takes a nightly toolchain with rust-src")
+fi
+
+echo "=== what ran"
+printf '%s\n' "${summary[@]}"
+[ "$failures" = 0 ] && echo "all passed" || echo "$failures failed"
+[ "$failures" = 0 ]

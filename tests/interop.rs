@@ -1,0 +1,129 @@
+//! Conversations with Python's `websockets` and Node's `ws`, each as server and as client, and the examples in C.
+//!
+//! The sides are tests/interop/peer.c, peer.py and peer.js; each can be the server or the client. The client offers
+//! sub-protocols, exchanges empty, short and 16 MiB messages of both kinds, pings, asks for a ping, sends 1,000 messages
+//! back to back and checks that their echoes come complete and in order. Then connections are closed with 1000, 3000 and
+//! 4999, by either side, with a reason. The server prints one line for each connection, which is compared here.
+
+#[path = "support/cc.rs"]
+mod cc;
+#[path = "support/interop_examples.rs"]
+mod interop_examples;
+#[path = "support/interop_peers.rs"]
+mod interop_peers;
+
+use std::process::Command;
+
+use cc::Flavour;
+use interop_peers::Watched;
+use nix::sys::signal::Signal;
+
+#[test]
+fn python_websockets_as_client() {
+    if let Some(peer) = python() {
+        converse(wsplug(), peer);
+    }
+}
+
+#[test]
+fn python_websockets_as_server() {
+    if let Some(peer) = python() {
+        converse(peer, wsplug());
+    }
+}
+
+#[test]
+fn node_ws_as_client() {
+    if let Some(peer) = node() {
+        converse(wsplug(), peer);
+    }
+}
+
+#[test]
+fn node_ws_as_server() {
+    if let Some(peer) = node() {
+        converse(peer, wsplug());
+    }
+}
+
+#[test]
+fn wsplug_on_both_sides() {
+    converse(wsplug(), wsplug());
+}
+
+#[test]
+fn the_examples_echo_and_pull() {
+    let programs = interop_examples::build("examples-c-echo");
+    let server = Watched::start(Command::new(programs.join("echo_server")).arg("0"));
+    let port = server.line_after("listening on port ");
+    let mut client = Command::new(programs.join("pull_client"));
+    let printed = cc::run(
+        client.args([&format!("ws://127.0.0.1:{port}/"), "Grüße"]),
+        "pull_client",
+    );
+    let (served, status) = server.end_by(Signal::SIGINT);
+    assert!(status.success(), "{status}: {served:?}");
+    assert_eq!(served, ["open 1", "close 1"]);
+
+    let types: Vec<_> = printed
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .map(|(kind, _)| kind)
+        .collect();
+    assert_eq!(types, ["open", "message", "close"], "{printed}");
+    assert!(printed.contains(r#""data":"Grüße""#), "{printed}");
+    assert!(printed.contains(r#""code":1000"#), "{printed}");
+}
+
+fn wsplug() -> Command {
+    Command::new(cc::compile("tests/interop/peer.c", Flavour::Plain))
+}
+
+fn python() -> Option<Command> {
+    let python = interop_peers::folder().join("python/bin/python");
+    interop_peers::has(&python, "python").then(|| {
+        let mut command = Command::new(python);
+        // Its own cache of compiled modules would be the only thing left in the source tree.
+        command
+            .arg("-B")
+            .arg(cc::project().join("tests/interop/peer.py"));
+        command
+    })
+}
+
+fn node() -> Option<Command> {
+    let modules = interop_peers::folder().join("node/node_modules");
+    let is_there = interop_peers::has(&modules.join("ws"), "node")
+        && interop_peers::has(&interop_peers::program("node"), "node");
+    is_there.then(|| {
+        let mut command = Command::new("node");
+        command
+            .env("NODE_PATH", modules)
+            .arg(cc::project().join("tests/interop/peer.js"));
+        command
+    })
+}
+
+fn converse(mut server: Command, mut client: Command) {
+    let server = Watched::start(server.arg("server"));
+    let port = server.line_after("listening ");
+    let client = Watched::start(client.args(["client", &format!("ws://127.0.0.1:{port}/")]));
+    let (_, status) = client.end();
+    assert!(status.success(), "the client: {status}");
+    let (mut connections, status) = server.end();
+    assert!(status.success(), "the server: {status}, {connections:?}");
+
+    let mut expected = [
+        "protocol \"two\", close 1000 bye after 1000 numbers",
+        "protocol \"\", close 3000 three thousand after 0 numbers",
+        "protocol \"\", close 4999 déjà vu ✓ after 0 numbers",
+        "protocol \"\", closed 1000",
+        "protocol \"\", closed 3000",
+        "protocol \"\", closed 4999",
+        "protocol \"\", close 1000 over after 0 numbers",
+    ];
+    // A client may be at its next connection before the server has told of the last one.
+    connections.sort();
+    expected.sort();
+    assert_eq!(connections, expected);
+}
