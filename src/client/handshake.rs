@@ -112,13 +112,10 @@ async fn read_response(stream: &Stream, limits: &Limits) -> Result<(Response, Ve
     let mut bytes = Vec::new();
     let mut scanner = HeadScanner::default();
     loop {
-        let start = bytes.len();
-        bytes.resize(start + 2048, 0);
         let length = stream
-            .read(&mut bytes[start..])
+            .read_onto(&mut bytes)
             .await
             .map_err(|error| format!("{}: {error}", stream.peer()))?;
-        bytes.truncate(start + length);
         if length == 0 {
             return Err(format!(
                 "{} ended the connection before its answer was complete",

@@ -249,6 +249,8 @@ impl Connection {
         let wire_size = write(&mut frames)?;
         let mut outbox = self.outbox.lock();
         self.check_open(&outbox)?;
+        // Again: an inline delivery may have begun meanwhile.
+        self.is_touched.store(true, Release);
         outbox.append_piece(frames.into());
         unlock_and_wake(outbox);
         Ok(Sent {

@@ -1,7 +1,9 @@
 //! Knows how an accepted socket becomes a connection, or is answered and closed.
 //! Does not know how requests are parsed: that is `protocol`'s.
 
+use std::future::Future;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -9,7 +11,8 @@ use super::{Seat, Server, Session, SocketGuard, files};
 use crate::connection::{Connection, Task};
 use crate::events::{Event, OpenInfo, Source};
 use crate::log;
-use crate::protocol::head::{HeadScanner, Refusal, Request};
+use crate::protocol::deflate::Agreed;
+use crate::protocol::head::{self, HeadScanner, Refusal, Request};
 use crate::protocol::upgrade::{self, Upgrade};
 use crate::transport::Stream;
 use tokio::sync::oneshot;
@@ -65,64 +68,73 @@ pub async fn run(
     mut pending: Pending,
 ) {
     let timeout = session.plan.handshake_timeout;
-    tokio::select! {
+    let admitted = tokio::select! {
         biased;
-        _ = &mut pending.ended => {}
-        done = tokio::time::timeout(timeout, shake(&server, &session, stream, socket)) => {
-            if done.is_err() {
+        _ = &mut pending.ended => None,
+        done = tokio::time::timeout(timeout, shake(&server, &session, &stream)) => {
+            done.unwrap_or_else(|_| {
                 log::info!("server {}: a handshake took longer than {} ms", server.server, timeout.as_millis());
-            }
+                None
+            })
+        }
+    };
+    if let Some(admitted) = admitted {
+        open(server, &session, stream, socket, *admitted);
+    }
+}
+
+/// Who gets a connection.
+struct Admitted {
+    info: OpenInfo,
+    agreed: Option<Agreed>,
+    seat: Seat,
+    /// What came behind the request.
+    rest: Vec<u8>,
+}
+
+/// What a request leads to. Small, as all that pending handshakes hold.
+enum Next {
+    Admit(Vec<u8>, Box<Admitted>),
+    Refuse(Vec<u8>),
+    File { path: PathBuf, head_only: bool },
+}
+
+/// From the accept to the last byte of the answer.
+async fn shake(
+    server: &Arc<Server>,
+    session: &Arc<Session>,
+    stream: &Stream,
+) -> Option<Box<Admitted>> {
+    let mut bytes = Vec::new();
+    let next = match read_request(stream, session, &mut bytes).await {
+        Ok(None) => return None,
+        Ok(Some((request, length))) => {
+            bytes.drain(..length);
+            consider(server, session, stream, request, bytes)
+        }
+        Err(refusal) => refuse(server, stream, "", &refusal, false),
+    };
+    match next {
+        Next::Admit(answer, admitted) => {
+            // Fails if the client has left: then there is nobody to connect.
+            stream.write_all(&answer).await.ok()?;
+            Some(admitted)
+        }
+        Next::Refuse(answer) => {
+            Box::pin(say_goodbye(stream, stream.write_all(&answer))).await;
+            None
+        }
+        Next::File { path, head_only } => {
+            let answer = files::answer(stream, &path, head_only);
+            Box::pin(say_goodbye(stream, answer)).await;
+            None
         }
     }
 }
 
-async fn shake(server: &Arc<Server>, session: &Arc<Session>, stream: Stream, socket: SocketGuard) {
-    let mut bytes = Vec::new();
-    let answer = match read_request(&stream, session, &mut bytes).await {
-        Ok(None) => return,
-        Ok(Some((request, consumed))) => match decide(session, &request, stream.peer().ip()) {
-            Ok(Decision::Upgrade(upgrade, seat)) => {
-                bytes.drain(..consumed);
-                return open(
-                    server,
-                    session,
-                    stream,
-                    (socket, seat),
-                    request,
-                    upgrade,
-                    bytes,
-                )
-                .await;
-            }
-            Ok(Decision::File(path)) => {
-                let head_only = request.method == "HEAD";
-                if files::answer(&stream, path, head_only).await.is_ok() {
-                    stream.shutdown_write();
-                    stream.discard_until_end().await;
-                }
-                return;
-            }
-            Err(refusal) => {
-                log::info!(
-                    "server {}: {} {} was answered {refusal}",
-                    server.server,
-                    stream.peer(),
-                    crate::protocol::head::shown(request.path()),
-                );
-                refusal.encode(request.method == "HEAD")
-            }
-        },
-        Err(refusal) => {
-            log::info!(
-                "server {}: {} was answered {refusal}",
-                server.server,
-                stream.peer()
-            );
-            refusal.encode(false)
-        }
-    };
-    // Fails if the client has left: nobody to tell.
-    if stream.write_all(&answer).await.is_ok() {
+/// Ends the socket so that the client gets all of the answer.
+async fn say_goodbye(stream: &Stream, answer: impl Future<Output = std::io::Result<()>>) {
+    if answer.await.is_ok() {
         stream.shutdown_write();
         stream.discard_until_end().await;
     }
@@ -136,11 +148,7 @@ async fn read_request(
 ) -> Result<Option<(Request, usize)>, Refusal> {
     let mut scanner = HeadScanner::default();
     loop {
-        let start = bytes.len();
-        bytes.resize(start + 2048, 0);
-        let length = stream.read(&mut bytes[start..]).await.unwrap_or(0);
-        bytes.truncate(start + length);
-        if length == 0 {
+        if stream.read_onto(bytes).await.unwrap_or(0) == 0 {
             return Ok(None);
         }
         if let Some(found) = scanner.request(bytes, &session.plan.head)? {
@@ -149,9 +157,75 @@ async fn read_request(
     }
 }
 
+fn consider(
+    server: &Arc<Server>,
+    session: &Arc<Session>,
+    stream: &Stream,
+    request: Request,
+    rest: Vec<u8>,
+) -> Next {
+    let head_only = request.method == "HEAD";
+    match decide(session, &request, stream.peer().ip()) {
+        Ok(Decision::Upgrade(upgrade, seat)) => {
+            admit(session, stream, request, &upgrade, seat, rest)
+        }
+        Ok(Decision::File(path)) => Next::File {
+            path: path.to_owned(),
+            head_only,
+        },
+        Err(refusal) => refuse(server, stream, request.path(), &refusal, head_only),
+    }
+}
+
+fn refuse(
+    server: &Server,
+    stream: &Stream,
+    path: &str,
+    refusal: &Refusal,
+    head_only: bool,
+) -> Next {
+    log::info!(
+        "server {}: {} {} was answered {refusal}",
+        server.server,
+        stream.peer(),
+        head::shown(path),
+    );
+    Next::Refuse(refusal.encode(head_only))
+}
+
+fn admit(
+    session: &Session,
+    stream: &Stream,
+    request: Request,
+    upgrade: &Upgrade,
+    seat: Seat,
+    rest: Vec<u8>,
+) -> Next {
+    let protocol = upgrade::choose_protocol(&upgrade.protocols, &session.plan.protocols);
+    let wishes = session.plan.settings.deflate.as_ref();
+    let deflate = wishes.and_then(|wishes| wishes.choose(&upgrade.extensions));
+    let (agreed, extensions) = deflate.unzip();
+    let answer = upgrade::encode_accept(&upgrade.key, protocol, extensions.as_deref(), &[]);
+    let info = OpenInfo {
+        protocol: protocol.unwrap_or_default().to_owned(),
+        extensions: extensions.unwrap_or_default(),
+        remote_ip: stream.peer().ip().to_string(),
+        remote_port: stream.peer().port(),
+        uri: request.target,
+        headers: request.headers.0,
+    };
+    let admitted = Box::new(Admitted {
+        info,
+        agreed,
+        seat,
+        rest,
+    });
+    Next::Admit(answer, admitted)
+}
+
 enum Decision<'a> {
     Upgrade(Upgrade, Seat),
-    File(&'a std::path::Path),
+    File(&'a Path),
 }
 
 fn decide<'a>(
@@ -176,7 +250,7 @@ fn decide<'a>(
     }
     let origin = upgrade.origin.as_deref();
     if !upgrade::origin_is_allowed(origin, request.host(), false, &plan.origins) {
-        let origin = crate::protocol::head::shown(origin.unwrap_or_default());
+        let origin = head::shown(origin.unwrap_or_default());
         return Err(Refusal::new(
             403,
             format!("the origin {origin} is not allowed"),
@@ -187,31 +261,20 @@ fn decide<'a>(
     Ok(Decision::Upgrade(upgrade, seat))
 }
 
-async fn open(
-    server: &Arc<Server>,
-    session: &Arc<Session>,
+/// Lists the connection, tells the host, and brings it to life.
+fn open(
+    server: Arc<Server>,
+    session: &Session,
     stream: Stream,
-    (socket, seat): (SocketGuard, Seat),
-    request: Request,
-    upgrade: Upgrade,
-    rest: Vec<u8>,
+    socket: SocketGuard,
+    admitted: Admitted,
 ) {
-    let protocol = upgrade::choose_protocol(&upgrade.protocols, &session.plan.protocols);
-    let wishes = session.plan.settings.deflate.as_ref();
-    let deflate = wishes.and_then(|wishes| wishes.choose(&upgrade.extensions));
-    let (agreed, extensions) = deflate.unzip();
-    let answer = upgrade::encode_accept(&upgrade.key, protocol, extensions.as_deref(), &[]);
-    if stream.write_all(&answer).await.is_err() {
-        return;
-    }
-    let info = OpenInfo {
-        protocol: protocol.unwrap_or_default().to_owned(),
-        extensions: extensions.unwrap_or_default(),
-        remote_ip: stream.peer().ip().to_string(),
-        remote_port: stream.peer().port(),
-        uri: request.target,
-        headers: request.headers.0,
-    };
+    let Admitted {
+        info,
+        agreed,
+        seat,
+        rest,
+    } = admitted;
     let mut stream = Some(stream);
     let connection = {
         let mut clients = server.clients.lock();

@@ -9,6 +9,7 @@ pub use connect::{connect, resolve};
 pub use listen::{Listener, bind};
 pub use threads::{Threads, is_network_thread, mark_network_thread, spawn_on};
 
+use std::cell::RefCell;
 use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
@@ -133,10 +134,19 @@ impl Stream {
         }
     }
 
-    /// Reads what is there; 0 is the end.
-    pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        std::future::poll_fn(|context| self.poll_read(context, &mut [IoSliceMut::new(buffer)]))
-            .await
+    /// Appends what is there; 0 is the end. Read through room that the thread keeps, so that `bytes` grows only by what came.
+    pub async fn read_onto(&self, bytes: &mut Vec<u8>) -> io::Result<usize> {
+        thread_local! {
+            static CHUNK: RefCell<[u8; 4096]> = const { RefCell::new([0; 4096]) };
+        }
+        std::future::poll_fn(|context| {
+            CHUNK.with_borrow_mut(|chunk| {
+                let length = ready!(self.poll_read(context, &mut [IoSliceMut::new(chunk)]))?;
+                bytes.extend_from_slice(&chunk[..length]);
+                Poll::Ready(Ok(length))
+            })
+        })
+        .await
     }
 
     /// Writes everything.
@@ -164,8 +174,10 @@ impl Stream {
     /// Reads to the end and forgets it: closing a socket with unread bytes would reset the connection, and the peer
     /// might never see what we wrote last.
     pub async fn discard_until_end(&self) {
-        let mut scratch = vec![0; 4096];
-        while matches!(self.read(&mut scratch).await, Ok(1..)) {}
+        let mut forgotten = Vec::new();
+        while matches!(self.read_onto(&mut forgotten).await, Ok(1..)) {
+            forgotten.clear();
+        }
     }
 }
 
