@@ -22,6 +22,12 @@ thread_local! {
 pub struct Gate(AtomicU64);
 
 impl Gate {
+    /// The calling thread begins to run callbacks; false if another one does.
+    pub fn try_enter(&self) -> bool {
+        let me = THREAD.with(|thread| *thread);
+        self.0.compare_exchange(0, me, SeqCst, SeqCst).is_ok()
+    }
+
     /// The calling thread begins to run callbacks.
     pub fn enter(&self) {
         self.0.store(THREAD.with(|thread| *thread), SeqCst);

@@ -301,7 +301,11 @@ impl Hub {
             batch.next = body.len();
             return 0;
         }
-        body.source.gate.enter();
+        if !body.source.gate.try_enter() {
+            // Only a clear that has just begun: the look below stops what it does not want.
+            body.source.gate.wait_until_idle();
+            body.source.gate.enter();
+        }
         let mut count = 0;
         while !batch.is_done() && count < max {
             if body.source.is_silent() && !batch.is_final {
@@ -486,8 +490,15 @@ impl Hub {
     /// callback may have been taken away meanwhile.
     fn put_back(&self, lanes: &mut Lanes, batch: Batch) {
         match self.lane_of(&batch) {
-            Lane::Thread => lanes.thread.push_front(batch),
-            Lane::Pump => lanes.pump.push_front(batch),
+            Lane::Thread => {
+                lanes.thread.push_front(batch);
+                self.thread_ready.notify_one();
+                lanes.start_caller();
+            }
+            Lane::Pump => {
+                lanes.pump.push_front(batch);
+                self.pump_ready.notify_all();
+            }
             Lane::Pull => {
                 lanes.pull.push_front(batch);
                 if lanes.pullers > 0 {

@@ -203,9 +203,12 @@ impl Source {
         let tag = self.channel.tag();
         let mode = match hub().inline_handler(&tag) {
             _ if self.is_silent() => Mode::Silent,
-            // What still waits elsewhere must come first.
-            Some(handler) if self.pending.load(SeqCst) == 0 => {
-                self.gate.enter();
+            // What still waits elsewhere must come first; a clear holds the gate.
+            Some(handler)
+                if self.pending.load(SeqCst) == 0
+                    && !self.channel.is_over()
+                    && self.gate.try_enter() =>
+            {
                 Mode::Inline(handler)
             }
             _ => {
