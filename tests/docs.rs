@@ -195,6 +195,14 @@ fn json_blocks_are_json_and_shell_blocks_are_shell() {
                 let mut bash = Command::new("bash");
                 bash.args(["-n", "-c", &block.code]);
                 cc::run(&mut bash, &block.place);
+                let commands = block.code.lines().filter_map(|line| line.split(' ').next());
+                for script in commands.filter(|command| command.ends_with(".sh")) {
+                    assert!(
+                        cc::project().join(script).exists(),
+                        "{}: there is no {script}",
+                        block.place
+                    );
+                }
             }
             _ => {}
         }
