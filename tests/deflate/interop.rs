@@ -209,7 +209,7 @@ fn a_server_talks_to_clients_of_nodes_ws() {
             (json!(true), &[]),
             (
                 json!({"serverMaxWindowBits": 8, "clientMaxWindowBits": 9, "threshold": 0}),
-                &["server_max_window_bits=8"],
+                &["server_max_window_bits\":8"],
             ),
             (
                 json!({"serverMaxWindowBits": 13, "clientMaxWindowBits": 12, "threshold": 0}),

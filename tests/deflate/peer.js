@@ -45,7 +45,8 @@ if (typeof Bun === 'undefined') {
     const { WebSocket, WebSocketServer } = require(`${process.env.WS_MODULES}/ws`);
     const run = (socket, done) => {
         const heard = talk((data) => socket.send(data), () => {
-            tell({ agreed: socket.extensions, messages: 200 });
+            const [name, { params }] = Object.entries(socket._extensions)[0];
+            tell({ agreed: `${name} ${JSON.stringify(params)}`, messages: 200 });
             socket.close();
             done();
         });

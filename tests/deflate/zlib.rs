@@ -1,4 +1,4 @@
-//! C zlib in a process of its own (zlib.py): what a peer compresses with, and what judges the library's output.
+//! C zlib in a process of its own (codec.py): what a peer compresses with, and what judges the library's output.
 //! Does not use the library's codec, so that the two cannot be wrong in the same way.
 
 use crate::cc::project;
@@ -24,7 +24,7 @@ pub struct Deflater(u64);
 impl Zlib {
     pub fn new() -> Zlib {
         let mut child = Command::new("python3")
-            .arg(project().join("tests/deflate/zlib.py"))
+            .arg(project().join("tests/deflate/codec.py"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -44,7 +44,7 @@ impl Zlib {
         self.to.write_all(data).unwrap();
         let mut line = String::new();
         self.from.read_line(&mut line).unwrap();
-        let reply: Value = serde_json::from_str(&line).expect("zlib.py answers");
+        let reply: Value = serde_json::from_str(&line).expect("codec.py answers");
         let mut out = vec![0; reply["length"].as_u64().unwrap() as usize];
         self.from.read_exact(&mut out).unwrap();
         match reply["error"].as_str() {

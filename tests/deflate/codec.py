@@ -1,4 +1,4 @@
-"""zlib.py: C zlib, as Python has it, for a test that must not trust the library's own codec.
+"""codec.py: C zlib, as Python has it, for a test that must not trust the library's own codec.
 
 Reads requests from stdin, each a line of JSON and as many bytes as its "length" says, and answers each with a line of
 JSON of the same kind. Inflates byte by byte into room for one byte, so that all that a message refers back to
