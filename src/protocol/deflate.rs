@@ -365,9 +365,21 @@ fn run(
 
 /// Inflates the messages that the peer sends on one connection.
 pub struct Incoming {
-    keeps_context: bool,
-    context: Option<Box<Inflate>>,
+    context: Context,
 }
+
+/// What one message leaves for the next.
+enum Context {
+    /// Nothing: each stands on its own.
+    None,
+    /// The whole inflater, which holds 32 KiB of window whatever it is told.
+    Inflater(Option<Box<Inflate>>),
+    /// The last bytes, at most as many as a small window has, for an inflater of the thread.
+    Window { bytes: Vec<u8>, most: usize },
+}
+
+/// Windows up to this are kept as bytes: copying them costs less than the memory of an inflater for each connection.
+const SMALL_WINDOW_BITS: u8 = 12;
 
 /// The inflater of a message in progress.
 pub struct Inflating(Box<Inflate>);
@@ -379,17 +391,22 @@ impl Incoming {
             Role::Server => Role::Client,
             Role::Client => Role::Server,
         };
-        Incoming {
-            keeps_context: agreed.sender(peer).1,
-            context: None,
-        }
+        let context = match agreed.sender(peer) {
+            (_, false) => Context::None,
+            (bits @ ..=SMALL_WINDOW_BITS, true) => Context::Window {
+                bytes: Vec::new(),
+                most: 1 << bits,
+            },
+            (_, true) => Context::Inflater(None),
+        };
+        Incoming { context }
     }
 
     /// Begins a message.
     pub fn begin(&mut self) -> Inflating {
-        let context = match self.keeps_context {
-            true => self.context.take(),
-            false => INFLATERS
+        let kept = match &mut self.context {
+            Context::Inflater(inflater) => inflater.take(),
+            _ => INFLATERS
                 .with_borrow_mut(|pool| pool.pop())
                 .map(|mut kept| {
                     kept.reset(false);
@@ -397,14 +414,30 @@ impl Incoming {
                 }),
         };
         // 15 bits follow every smaller window too.
-        Inflating(context.unwrap_or_else(|| Box::new(Inflate::new(false, 15))))
+        let mut inflater = kept.unwrap_or_else(|| Box::new(Inflate::new(false, 15)));
+        if let Context::Window { bytes, .. } = &self.context {
+            if !bytes.is_empty() {
+                // Cannot fail: a raw stream takes a dictionary at its beginning. If it did, the data would be corrupt.
+                let _ = inflater.set_dictionary(bytes);
+            }
+        }
+        Inflating(inflater)
     }
 
-    /// Ends a message whose bytes have all been inflated.
-    pub fn end(&mut self, inflating: Inflating) {
-        if self.keeps_context {
-            self.context = Some(inflating.0);
-            return;
+    /// Ends a message whose bytes have all been inflated to `out`.
+    pub fn end(&mut self, inflating: Inflating, out: &[u8]) {
+        match &mut self.context {
+            Context::Inflater(inflater) => {
+                *inflater = Some(inflating.0);
+                return;
+            }
+            Context::Window { bytes, most } => {
+                let news = &out[out.len().saturating_sub(*most)..];
+                let kept = bytes.len().min(*most - news.len());
+                bytes.drain(..bytes.len() - kept);
+                bytes.extend_from_slice(news);
+            }
+            Context::None => {}
         }
         INFLATERS.with_borrow_mut(|pool| {
             if pool.len() < POOL {
@@ -458,9 +491,19 @@ impl Inflating {
         })
     }
 
-    /// Ends the message: what a sync flush would have ended with.
+    /// Ends the message with what a sync flush would have ended with (RFC 7692 § 7.2.2). In a message that was cut off, these
+    /// bytes would become data, or leave a block open: then an empty block behind them is not one.
     pub fn finish(&mut self, out: &mut Vec<u8>, limit: u64) -> Result<(), ProtocolError> {
-        self.feed(&TAIL, out, limit)
+        const EMPTY_BLOCK: [u8; 5] = [0x00, 0x00, 0x00, 0xff, 0xff];
+        let length = out.len();
+        let taken = self.0.total_in();
+        self.feed(&TAIL, out, limit.max(length as u64))?;
+        self.feed(&EMPTY_BLOCK, out, limit.max(length as u64))?;
+        let expected = taken + (TAIL.len() + EMPTY_BLOCK.len()) as u64;
+        match out.len() == length && self.0.total_in() == expected {
+            true => Ok(()),
+            false => Err(ProtocolError::CorruptData),
+        }
     }
 }
 
@@ -642,7 +685,7 @@ mod tests {
             let mut inflating = incoming.begin();
             inflating.feed(compressed, &mut out, 100).unwrap();
             inflating.finish(&mut out, 100).unwrap();
-            incoming.end(inflating);
+            incoming.end(inflating, &out);
             assert_eq!(out, b"Hello", "{compressed:x?}");
         }
         let mut out = Vec::new();
@@ -689,7 +732,7 @@ mod tests {
                             inflating.feed(piece, &mut out, 1 << 20).unwrap();
                         }
                         inflating.finish(&mut out, 1 << 20).unwrap();
-                        incoming.end(inflating);
+                        incoming.end(inflating, &out);
                         assert!(out == *text, "{bits} bits, level {level}, {takeover}");
                     }
                 }

@@ -297,11 +297,23 @@ impl Receiver {
             (Opcode::Text | Opcode::Binary, Some(_)) => {
                 return Err(ProtocolError::ExpectedContinuation);
             }
-            (Opcode::Continuation, Some(message)) => (message.buffer.filled as u64, message.frames),
+            (Opcode::Continuation, Some(message)) => (message.wire, message.frames),
             (Opcode::Text | Opcode::Binary, None) => (0, 0),
         };
         let declared = received.saturating_add(header.length);
-        if declared > self.limits.message {
+        let is_compressed = match &self.message {
+            Some(message) => message.inflating.is_some(),
+            None => header.is_compressed,
+        };
+        let most = match is_compressed {
+            false => self.limits.message,
+            // The inflated bytes are what counts; but what cannot be compressed is a little longer on the wire.
+            true => self
+                .limits
+                .message
+                .saturating_add(self.limits.message / 8 + 1024),
+        };
+        if declared > most {
             return Err(ProtocolError::MessageTooBig {
                 declared,
                 limit: self.limits.message,
@@ -349,7 +361,7 @@ impl Receiver {
         out.clear();
         inflating.feed(payload, &mut out, limit)?;
         inflating.finish(&mut out, limit)?;
-        incoming.end(inflating);
+        incoming.end(inflating, &out);
         check_text(kind, &out)?;
         let wire = payload.len() as u64;
         let flow = match out.len() <= KEPT_SCRATCH {
@@ -446,7 +458,7 @@ impl Receiver {
             inflating.finish(buffer, self.limits.message)?;
             message.check_from(start)?;
             if let Some(incoming) = &mut self.incoming {
-                incoming.end(inflating);
+                incoming.end(inflating, &message.buffer.bytes);
             }
         }
         if message.kind == Kind::Text {
