@@ -3,7 +3,7 @@
 
 use crate::ask;
 use crate::cc::project;
-use crate::host::Host;
+use crate::host::{Host, WATCHDOG};
 use crate::link::{deflate, serve, with};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
@@ -265,4 +265,64 @@ fn a_client_talks_to_a_server_of_bun() {
         &own_client_options(),
         false,
     );
+}
+
+#[test]
+fn chromium_agrees_to_compress_and_does() {
+    let host = crate::link::host();
+    let page = project().join("tests/deflate/page.html");
+    let (server, port) = serve(&host, &json!({"files": {"/": page.to_str().unwrap()}}));
+    let profile = std::env::temp_dir().join(format!("wsplug-chromium-{}", std::process::id()));
+    let mut browser = Command::new("chromium")
+        .args(
+            "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync"
+                .split(' '),
+        )
+        .args([
+            "--disable-background-networking",
+            "--disable-component-update",
+        ])
+        .arg(format!("--user-data-dir={}", profile.display()))
+        .args([
+            "--remote-debugging-port=0",
+            &format!("http://127.0.0.1:{port}/"),
+        ])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromium runs (scripts/install.sh chromium)");
+    let patiently = 6 * WATCHDOG;
+    let open = host.wait_for("open", patiently, |event| {
+        event.is("open") && event.server() == server
+    });
+    let next = || host.wait_for("message", patiently, |event| event.is("message"));
+    let size = |event: &crate::host::Event, name: &str| event.context(name).as_u64().unwrap();
+    let first = next();
+    // Longer than the window, and twice, so that the second refers to the first.
+    let text = crate::link::records(60_000);
+    let echoes = [(); 2].map(|()| {
+        ask!(host, "client_send", open.client(), 1, format!("={text}")).ok();
+        next()
+    });
+    let _ = browser.kill();
+    let _ = browser.wait();
+    let _ = std::fs::remove_dir_all(profile);
+    assert!(
+        open.context("extensions")
+            .as_str()
+            .unwrap()
+            .starts_with("permessage-deflate"),
+        "{open:?}"
+    );
+    assert_eq!(size(&first, "payloadSize"), 5000);
+    assert!(
+        size(&first, "wireSize") < 500,
+        "{}",
+        size(&first, "wireSize")
+    );
+    for echo in &echoes {
+        assert_eq!(echo.context("data"), &text[..]);
+        assert!(size(echo, "wireSize") < 30_000);
+    }
+    host.leave();
 }

@@ -67,6 +67,9 @@ fn cost(options: &Value, header: &str, count: usize, hello: &[u8], message: Opti
     grown as f64 / 1024.0 / count as f64
 }
 
+/// What it is, the server's options, the offer, the compressed message if any, and KiB at most.
+type Row<'a> = (&'a str, &'a Value, &'a str, Option<&'a [u8]>, f64);
+
 #[test]
 fn a_connection_holds_no_more_memory_than_what_was_agreed_needs() {
     let count = if full() { 1000 } else { 500 };
@@ -81,7 +84,7 @@ fn a_connection_holds_no_more_memory_than_what_was_agreed_needs() {
     let of_nine = json!({"serverMaxWindowBits": 9, "clientMaxWindowBits": 9});
     let silent = json!({"threshold": i32::MAX});
     let silent_nine = with(of_nine.clone(), &silent);
-    let table: [(&str, &Value, &str, Option<&[u8]>, f64); 9] = [
+    let table: [Row; 9] = [
         ("plain, idle", &plain, "", None, 8.0),
         (
             "deflate agreed, takeover, idle",
