@@ -31,6 +31,11 @@ fn wrong<T: OptionValue>(value: &Value) -> String {
     format!("must be {}, not {given}", T::expected())
 }
 
+/// What the protocol says of a value, behind the option's name.
+fn refused(problem: String) -> String {
+    format!("cannot be used: {problem}")
+}
+
 impl OptionValue for bool {
     fn read(value: &Value) -> Result<Self, String> {
         value.as_bool().ok_or_else(|| wrong::<Self>(value))
@@ -173,7 +178,7 @@ pub struct Protocols(pub Vec<String>);
 impl OptionValue for Protocols {
     fn read(value: &Value) -> Result<Self, String> {
         let names = texts(value, Some(',')).ok_or_else(|| wrong::<Self>(value))?;
-        upgrade::check_protocols(&names)?;
+        upgrade::check_protocols(&names).map_err(refused)?;
         Ok(Protocols(names))
     }
 
@@ -237,7 +242,7 @@ impl OptionValue for Origins {
         }
         let list = texts(value, None).ok_or_else(|| wrong::<Self>(value))?;
         for origin in &list {
-            upgrade::check_origin(origin)?;
+            upgrade::check_origin(origin).map_err(refused)?;
         }
         Ok(Origins::List(list))
     }
@@ -271,7 +276,7 @@ impl OptionValue for HeaderFields {
                 )
             })?;
             for value in values {
-                upgrade::check_header(name, &value)?;
+                upgrade::check_header(name, &value).map_err(refused)?;
                 fields.push((name.clone(), value));
             }
         }
@@ -374,7 +379,7 @@ impl OptionValue for Auth {
                 }
             }
         }
-        auth.check()?;
+        auth.check().map_err(refused)?;
         Ok(auth)
     }
 
