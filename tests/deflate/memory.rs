@@ -76,6 +76,7 @@ fn a_connection_holds_no_more_memory_than_what_was_agreed_needs() {
     let mut zlib = Zlib::new();
     let hello = zlib.alone(b"hello");
     let small = zlib.alone(records(2000).as_bytes());
+    let large = zlib.alone(records(60_000).as_bytes());
     let narrow = zlib.deflater(9);
     let narrow = zlib.deflate(narrow, records(2000).as_bytes());
     let plain = json!({});
@@ -84,28 +85,28 @@ fn a_connection_holds_no_more_memory_than_what_was_agreed_needs() {
     let of_nine = json!({"serverMaxWindowBits": 9, "clientMaxWindowBits": 9});
     let silent = json!({"threshold": i32::MAX});
     let silent_nine = with(of_nine.clone(), &silent);
-    let table: [Row; 9] = [
-        ("plain, idle", &plain, "", None, 8.0),
+    let table: [Row; 10] = [
+        ("plain, idle", &plain, "", None, 4.0),
         (
             "deflate agreed, takeover, idle",
             &plain,
             TAKEOVER,
             None,
-            8.0,
+            5.0,
         ),
         (
             "deflate agreed, no takeover, idle",
             &plain,
             ALONE,
             None,
-            8.0,
+            5.0,
         ),
         (
             "no takeover, after a message each way",
             &plain,
             ALONE,
             Some(&small),
-            8.0,
+            5.0,
         ),
         // C zlib takes 256 KiB and some for the one, 32 KiB and some for the other.
         (
@@ -123,11 +124,18 @@ fn a_connection_holds_no_more_memory_than_what_was_agreed_needs() {
             56.0,
         ),
         (
+            "takeover, after 60,000 bytes received",
+            &silent,
+            TAKEOVER,
+            Some(&large),
+            56.0,
+        ),
+        (
             "takeover, 9 bits, after a message received",
             &silent_nine,
             NARROW,
             Some(&narrow),
-            20.0,
+            6.0,
         ),
         (
             "takeover, 9 bits, after a message each way",

@@ -423,6 +423,41 @@ fn a_message_that_refers_to_what_is_not_there_is_corrupt() {
     host.leave();
 }
 
+// Row 14 of the table of faults.
+#[test]
+fn a_message_that_refers_further_back_than_a_small_window_is_corrupt() {
+    let (host, mut zlib) = (host(), Zlib::new());
+    for side in SIDES {
+        for bits in [8, 9, 12] {
+            let (members, header) = match side {
+                Side::Server => (
+                    json!({"clientMaxWindowBits": bits}),
+                    "permessage-deflate; client_max_window_bits".to_owned(),
+                ),
+                Side::Client => (
+                    json!({"serverMaxWindowBits": bits}),
+                    format!("permessage-deflate; server_max_window_bits={bits}"),
+                ),
+            };
+            let mut link = connect(&host, side, &deflate(members), &header);
+            let deflater = zlib.deflater(15);
+            let text = noisy_text(6000, 4);
+            let first = zlib.deflate(deflater, text.as_bytes());
+            link.send(&Frame::text(&first).rsv(4));
+            assert_eq!(
+                host.event("message", link.client).context("data"),
+                &text[..]
+            );
+            let second = zlib.deflate(deflater, text.as_bytes());
+            link.send(&Frame::text(&second).rsv(4));
+            link.is_closed_with(&host, &format!("{side:?}, {bits} bits"), 1007);
+            let error = host.event("error", link.client);
+            assert_eq!(*error.context("decompressionError"), true);
+        }
+    }
+    host.leave();
+}
+
 #[test]
 fn plain_and_compressed_messages_of_a_host_keep_their_order() {
     let (host, mut zlib) = (host(), Zlib::new());
