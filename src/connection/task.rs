@@ -24,11 +24,11 @@ use crate::protocol::receiver::{Flow, Payload, Receiver, Sink};
 use crate::protocol::{Kind, ProtocolError, close};
 
 /// What one system call may read: shared by the connections of a network thread, none of which holds it while it waits.
-const READ_BUFFER: usize = 128 * 1024;
+const READ_BUFFER: usize = 512 * 1024;
 /// Reads of one connection before the others have their turn.
 const READS_PER_TURN: usize = 4;
 /// Room for frames that a network thread keeps for the next batch.
-const KEPT_ROOM: usize = 256 * 1024;
+const KEPT_ROOM: usize = 1024 * 1024;
 /// Pieces written with one system call.
 const SLICES: usize = 16;
 
