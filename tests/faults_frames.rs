@@ -679,6 +679,36 @@ fn row_31_the_host_survives_sends_to_peers_that_have_left() {
 }
 
 #[test]
+fn row_31_a_host_that_does_not_look_survives_sends_to_a_peer_that_has_left_and_loses_nothing() {
+    let scene = Scene::pulling();
+    let server = scene.server(json!({"eventQueueEvents": 10}));
+    let mut peer = Peer::client(server.port);
+    for number in 0..1000 {
+        peer.send(&Frame::text(format!("{number}.")));
+    }
+    let clients = ask!(scene.host, "server_clients", server.reference)
+        .ok()
+        .body;
+    let client = clients[0].as_i64().expect("a client");
+    peer.fin();
+    drop(peer);
+    // The library has stopped reading, so it learns of the end by writing: the first write is answered with a RST, and the
+    // next one raises SIGPIPE, whose default action is to kill this host.
+    for _ in 0..100 {
+        ask!(scene.host, "client_send", client, 1, "=is anybody there?");
+    }
+    scene.still_beats();
+    ask!(scene.host, "loop", "pull", 100).ok();
+    for number in 0..1000 {
+        let message = scene.host.event("message", client as i32);
+        assert_eq!(message.bytes(), format!("{number}.").as_bytes());
+    }
+    assert_eq!(scene.host.event("close", client as i32).code(), 1006);
+    ask!(scene.host, "halt").ok();
+    scene.finish();
+}
+
+#[test]
 fn row_32_a_peer_that_ignores_the_close_is_let_go_after_the_timeout() {
     let scene = Scene::new();
     for role in Role::both(&scene, json!({"closeTimeoutMs": 700})) {

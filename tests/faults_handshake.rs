@@ -108,6 +108,28 @@ fn row_05_silent_and_refused_clients_do_not_use_up_the_connections() {
 }
 
 #[test]
+fn row_05_of_too_many_silent_clients_the_oldest_make_room() {
+    let scene = Scene::new();
+    let options = json!({"maxPendingHandshakes": 10, "handshakeTimeoutMs": 60_000});
+    let server = scene.server(options);
+    let mut silent: Vec<Peer> = (0..30).map(|_| Peer::tcp(server.port)).collect();
+    for peer in &mut silent[..20] {
+        assert!(peer.ends(PROMPTLY));
+    }
+    // One of the ten makes room for each of these.
+    for _ in 0..3 {
+        a_good_client_is_served_at_once(server);
+    }
+    let left = silent[20..]
+        .iter_mut()
+        .filter_map(|peer| (!peer.ends(Duration::from_millis(10))).then_some(()))
+        .count();
+    assert!((7..=10).contains(&left), "{left} are left");
+    drop(silent);
+    scene.finish();
+}
+
+#[test]
 fn row_06_a_thousand_clients_that_dribble_their_header_are_gone_at_the_handshake_timeout() {
     let scene = Scene::new();
     let server = patient_server(&scene);
