@@ -48,7 +48,8 @@ rust() {
 }
 
 c() {
-    has gcc && has make && has valgrind && [ -e /usr/include/stdlib.h ] || apt gcc libc6-dev make valgrind
+    has gcc && has g++ && has make && has valgrind && [ -e /usr/include/stdlib.h ] ||
+        apt gcc g++ libc6-dev make valgrind
 }
 
 chromium() { has chromium || apt chromium; }
@@ -64,13 +65,13 @@ python() {
 }
 
 node() {
-    local folder=$peers/node wanted=ws@8.23.0
+    local folder=$peers/node wanted="ws@8.23.0 bun@1.4.5"
     has node || apt nodejs
     [ "$(cat "$folder/installed" 2>/dev/null)" = "$wanted" ] && return
     has npm || apt npm
     rm -rf "$folder"
     mkdir -p "$folder"
-    npm install --prefix "$folder" --no-save --no-package-lock --no-audit --no-fund --silent "$wanted"
+    npm install --prefix "$folder" --no-save --no-package-lock --no-audit --no-fund --silent $wanted
     echo "$wanted" > "$folder/installed"
 }
 

@@ -35,9 +35,7 @@ impl Program {
         let mut command = match kind {
             Kind::Python => Command::new(peers().join("python/bin/python")),
             Kind::Node => Command::new("node"),
-            Kind::Bun => {
-                Command::new(project().join("benches/servers/node_modules/bun/bin/bun.exe"))
-            }
+            Kind::Bun => Command::new(peers().join("node/node_modules/bun/bin/bun.exe")),
         };
         let script = if kind == Kind::Python {
             "peer.py"
@@ -50,7 +48,7 @@ impl Program {
             .env("WS_MODULES", peers().join("node/node_modules"))
             .stdout(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|error| panic!("{command:?}: {error}; it is installed by scripts/install.sh, bun by npm ci --prefix benches/servers"));
+            .unwrap_or_else(|error| panic!("{command:?}: {error}; it is installed by scripts/install.sh"));
         let output = BufReader::new(child.stdout.take().unwrap());
         Program { child, output }
     }
