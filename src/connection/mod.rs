@@ -284,6 +284,10 @@ impl Connection {
                 "connection {} is closing",
                 self.client
             ))),
+            Stage::Broken => Err(Error::wrong_state(format!(
+                "connection {} is lost",
+                self.client
+            ))),
         }
     }
 

@@ -18,6 +18,8 @@ pub enum Stage {
     Open,
     /// The close frame is queued or sent: nothing may follow it (RFC 6455 § 5.5.1).
     Closing,
+    /// The socket takes nothing more; what the peer sent before is still read.
+    Broken,
 }
 
 /// Frames in order: pieces that are complete, then the one that still grows.

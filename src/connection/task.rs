@@ -206,8 +206,10 @@ impl Task {
                 Poll::Ready(Err(error)) => {
                     // What the peer sent before it left is still to be read.
                     self.write_error = Some(error.to_string());
-                    if self.phase == Phase::Open {
-                        self.phase = Phase::Closing(now + self.settings().close_timeout);
+                    self.last_write = now;
+                    let mut outbox = self.connection.outbox.lock();
+                    if outbox.stage == Stage::Open {
+                        outbox.stage = Stage::Broken;
                     }
                     return;
                 }
@@ -433,11 +435,22 @@ impl Task {
             Phase::Closing(deadline) => return Some(deadline),
             Phase::Open => {}
         }
+        if let Some(error) = self.write_error.clone().filter(|_| !self.has_paused) {
+            // The end of the stream comes at once as a rule, behind what is still to be read.
+            let deadline = self.last_write.max(self.last_read) + settings.close_timeout;
+            if now >= deadline {
+                self.finish(close::ABNORMAL, &error, true);
+                self.phase = Phase::Done;
+                return None;
+            }
+            return Some(deadline);
+        }
         let mut due = None;
         let mut at = |time: Instant| {
             due = Some(due.map_or(time, |known: Instant| known.min(time)));
         };
-        if let (Some(stall), false) = (settings.send_stall, self.writing.is_empty()) {
+        let waits = self.write_error.is_none() && !self.writing.is_empty();
+        if let (Some(stall), true) = (settings.send_stall, waits) {
             // Looked at several times, so that what was taken just before the stall is soon out of the reckoning.
             if now >= self.next_look(stall) {
                 self.last_look = now;
