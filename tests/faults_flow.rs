@@ -432,3 +432,35 @@ fn row_18_a_host_that_does_not_look_loses_nothing_and_memory_is_bounded_by_count
     // 65,536 events of a few bytes each.
     host_that_does_not_look(10, options, 50 * MIB);
 }
+
+#[test]
+fn row_18_what_a_peer_sent_before_it_left_waits_until_the_host_looks() {
+    for end in ["close", "fin", "reset"] {
+        let scene = Scene::pulling();
+        let server = scene.server(json!({"eventQueueEvents": 10}));
+        let mut peer = Peer::client(server.port);
+        // In few packets: what the system has no room for would be lost with the reset on our own side.
+        for piece in 0..10 {
+            let numbers = piece * 100..(piece + 1) * 100;
+            let frames = numbers.flat_map(|number| peer.encode(&Frame::text(format!("{number}."))));
+            let bytes: Vec<u8> = frames.collect();
+            peer.send_bytes(&bytes);
+        }
+        match end {
+            "close" => peer.send(&Frame::close(4000, "done")),
+            "fin" => peer.fin(),
+            _ => peer.reset(),
+        }
+        scene.still_beats();
+        ask!(scene.host, "loop", "pull", 100).ok();
+        let client = scene.host.server_event("open", server.reference).client();
+        for number in 0..1000 {
+            let message = scene.host.event("message", client);
+            assert_eq!(message.bytes(), format!("{number}.").as_bytes(), "{end}");
+        }
+        let code = scene.host.event("close", client).code();
+        assert_eq!(code, if end == "close" { 4000 } else { 1006 });
+        ask!(scene.host, "halt").ok();
+        scene.finish();
+    }
+}
