@@ -48,7 +48,9 @@ impl Program {
             .env("WS_MODULES", peers().join("node/node_modules"))
             .stdout(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|error| panic!("{command:?}: {error}; it is installed by scripts/install.sh"));
+            .unwrap_or_else(|error| {
+                panic!("{command:?}: {error}; it is installed by scripts/install.sh")
+            });
         let output = BufReader::new(child.stdout.take().unwrap());
         Program { child, output }
     }
