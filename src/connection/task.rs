@@ -73,6 +73,8 @@ pub struct Task {
     has_paused: bool,
     ticket: Ticket,
     timer: Option<Pin<Box<Sleep>>>,
+    /// When the timer fires.
+    armed: Option<Instant>,
     last_read: Instant,
     last_write: Instant,
     last_look: Instant,
@@ -109,6 +111,7 @@ impl Task {
             has_paused: false,
             ticket: Ticket::default(),
             timer: None,
+            armed: None,
             last_read: now,
             last_write: now,
             last_look: now,
@@ -411,6 +414,13 @@ impl Task {
 
     /// Does what is due, and returns when to look again.
     fn check_timers(&mut self, now: Instant) -> Option<Instant> {
+        let only_pings = self.phase == Phase::Open
+            && self.writing.is_empty()
+            && self.ping_sent.is_none()
+            && !self.has_paused;
+        if only_pings && self.next_ping.is_none_or(|next| now < next) {
+            return self.next_ping;
+        }
         let settings = self.connection.settings.clone();
         match self.phase {
             Phase::Done => return None,
@@ -539,11 +549,16 @@ impl Task {
     }
 
     /// Arms the timer for `due`. True if that has come already.
-    fn arm(&mut self, due: Option<Instant>, context: &mut Context<'_>) -> bool {
+    fn arm(&mut self, due: Option<Instant>, now: Instant, context: &mut Context<'_>) -> bool {
         let Some(due) = due else {
             self.timer = None;
+            self.armed = None;
             return false;
         };
+        // It knows our waker, which stays the same, and fires in time.
+        if self.armed.is_some_and(|armed| now < armed && armed <= due) {
+            return false;
+        }
         let timer = self
             .timer
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
@@ -551,7 +566,9 @@ impl Task {
         if timer.deadline() > due || timer.is_elapsed() {
             timer.as_mut().reset(due);
         }
-        timer.as_mut().poll(context).is_ready()
+        let is_due = timer.as_mut().poll(context).is_ready();
+        self.armed = (!is_due).then(|| timer.deadline());
+        is_due
     }
 
     /// Stores the waker; false if something came meanwhile.
@@ -594,12 +611,11 @@ impl Future for Task {
                 });
                 return Poll::Ready(end);
             }
-            task.flush(context, now);
             if matches!(task.phase, Phase::Leaving(_)) && task.has_sent_all() && !task.is_shut {
                 task.is_shut = true;
                 task.connection.stream.shutdown_write();
             }
-            let is_due = task.arm(due, context);
+            let is_due = task.arm(due, now, context);
             if reads >= READS_PER_TURN {
                 context.waker().wake_by_ref();
                 return Poll::Pending;
