@@ -2,12 +2,16 @@
 //! Does not know the socket.
 
 use std::cell::RefCell;
+use std::io::IoSlice;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
 use super::outbox::Stage;
 use super::{Connection, check};
-use crate::protocol::{Kind, frame};
+use crate::protocol::{Kind, Role, frame};
+
+/// From this size on a message is written from where it is: the system call costs less than a copy.
+const DIRECT: usize = 64 * 1024;
 
 /// The connection whose messages this thread delivers inline now.
 struct Cork {
@@ -15,6 +19,8 @@ struct Cork {
     frames: Vec<u8>,
     /// Bytes that waited when the delivery began.
     queued: usize,
+    /// Nothing has to go before what is collected, and the socket has taken everything so far.
+    can_write: bool,
 }
 
 thread_local! {
@@ -31,6 +37,7 @@ pub fn begin(connection: &Arc<Connection>, room: Vec<u8>) {
         connection: connection.clone(),
         frames: room,
         queued: outbox.queued(),
+        can_write: outbox.queued() == 0,
     };
     drop(outbox);
     CURRENT.set(Some(cork));
@@ -59,8 +66,26 @@ pub fn send(client: i32, kind: Kind, payload: &[u8]) -> bool {
             && (queued == 0 || queued + length <= settings.send_queue)
             && check(kind, payload).is_ok();
         if goes {
-            frame::encode(settings.role, kind.into(), payload, &mut cork.frames);
+            cork.add(kind, payload);
         }
         goes
     })
+}
+
+impl Cork {
+    fn add(&mut self, kind: Kind, payload: &[u8]) {
+        let role = self.connection.settings.role;
+        if payload.len() < DIRECT || !self.can_write || role == Role::Client {
+            frame::encode(role, kind.into(), payload, &mut self.frames);
+            return;
+        }
+        frame::encode_header(kind.into(), payload.len(), &mut self.frames);
+        // What is wrong with the socket, its task finds out.
+        let buffers = [IoSlice::new(&self.frames), IoSlice::new(payload)];
+        let written = self.connection.stream.write_now(&buffers).unwrap_or(0);
+        let behind = written.saturating_sub(self.frames.len());
+        self.frames.drain(..written - behind);
+        self.frames.extend_from_slice(&payload[behind..]);
+        self.can_write = behind == payload.len();
+    }
 }

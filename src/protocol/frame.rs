@@ -169,24 +169,15 @@ pub fn encode_compressed(role: Role, opcode: Opcode, payload: &[u8], out: &mut V
     write(role, 0xc0 | opcode as u8, payload, out);
 }
 
+/// The header of a server's whole frame whose payload is written from elsewhere.
+pub fn encode_header(opcode: Opcode, length: usize, out: &mut Vec<u8>) {
+    write_header(Role::Server, 0x80 | opcode as u8, length, out);
+}
+
 #[inline]
 fn write(role: Role, first: u8, payload: &[u8], out: &mut Vec<u8>) {
     out.reserve(frame_length(role, payload.len()));
-    let mask_bit = match role {
-        Role::Client => 0x80,
-        Role::Server => 0,
-    };
-    match payload.len() {
-        length @ 0..=125 => out.extend_from_slice(&[first, mask_bit | length as u8]),
-        length @ 126..=0xffff => {
-            let [high, low] = (length as u16).to_be_bytes();
-            out.extend_from_slice(&[first, mask_bit | 126, high, low]);
-        }
-        length => {
-            out.extend_from_slice(&[first, mask_bit | 127]);
-            out.extend_from_slice(&(length as u64).to_be_bytes());
-        }
-    }
+    write_header(role, first, payload.len(), out);
     match role {
         Role::Server => out.extend_from_slice(payload),
         Role::Client => {
@@ -195,6 +186,25 @@ fn write(role: Role, first: u8, payload: &[u8], out: &mut Vec<u8>) {
             let start = out.len();
             out.extend_from_slice(payload);
             mask::apply(key, 0, &mut out[start..]);
+        }
+    }
+}
+
+#[inline]
+fn write_header(role: Role, first: u8, length: usize, out: &mut Vec<u8>) {
+    let mask_bit = match role {
+        Role::Client => 0x80,
+        Role::Server => 0,
+    };
+    match length {
+        length @ 0..=125 => out.extend_from_slice(&[first, mask_bit | length as u8]),
+        length @ 126..=0xffff => {
+            let [high, low] = (length as u16).to_be_bytes();
+            out.extend_from_slice(&[first, mask_bit | 126, high, low]);
+        }
+        length => {
+            out.extend_from_slice(&[first, mask_bit | 127]);
+            out.extend_from_slice(&(length as u64).to_be_bytes());
         }
     }
 }

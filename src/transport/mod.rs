@@ -100,6 +100,15 @@ impl Stream {
         }
     }
 
+    /// Writes what the socket takes at once; 0 if that is nothing.
+    pub fn write_now(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let length: usize = buffers.iter().map(|buffer| buffer.len()).sum();
+        let socket = SockRef::from(&self.tcp);
+        let write = || socket.send_vectored_with_flags(buffers, SEND_FLAGS);
+        self.attempt(Interest::WRITABLE, length, write)
+            .unwrap_or(Ok(0))
+    }
+
     /// What the peer has received, as far as the system tells.
     pub fn acknowledged_bytes(&self) -> Option<u64> {
         platform::acknowledged_bytes(&self.tcp)
