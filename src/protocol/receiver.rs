@@ -119,12 +119,17 @@ impl Buffer {
         (&mut self.bytes, self.filled)
     }
 
+    /// Room for `piece` bytes and for the [`Buffer::space`] behind them.
+    fn make_room(&mut self, piece: usize, wanted: u64) {
+        self.bytes.truncate(self.filled);
+        self.bytes
+            .reserve_exact(piece + step(self.filled + piece, wanted));
+    }
+
     /// Room for the next bytes of `wanted`: at least 64 KiB of them, at most as many as are here already, so that memory
     /// grows with what arrives, not with what was declared.
     fn space(&mut self, wanted: u64) -> &mut [u8] {
-        let room = usize::try_from(wanted)
-            .unwrap_or(usize::MAX)
-            .min(self.filled.clamp(64 * 1024, 4 * 1024 * 1024));
+        let room = step(self.filled, wanted);
         if self.bytes.len() < self.filled + room {
             self.bytes
                 .reserve_exact(self.filled + room - self.bytes.len());
@@ -132,6 +137,13 @@ impl Buffer {
         }
         &mut self.bytes[self.filled..self.filled + room]
     }
+}
+
+/// How much room `wanted` more bytes get behind `filled` ones.
+fn step(filled: usize, wanted: u64) -> usize {
+    usize::try_from(wanted)
+        .unwrap_or(usize::MAX)
+        .min(filled.clamp(64 * 1024, 4 * 1024 * 1024))
 }
 
 impl Receiver {
@@ -394,6 +406,7 @@ impl Receiver {
         } else {
             if is_first {
                 self.begin_data_frame(&header);
+                self.make_room(piece.len(), header.length);
             }
             self.append(piece)?;
         }
@@ -415,6 +428,17 @@ impl Receiver {
         });
         message.frame_start = message.buffer.filled;
         message.frames += 1;
+    }
+
+    /// Room for the first piece of a frame and for what is read behind it, so that it need not move.
+    fn make_room(&mut self, piece: usize, length: u64) {
+        if let Some(message) = self
+            .message
+            .as_mut()
+            .filter(|message| message.inflating.is_none())
+        {
+            message.buffer.make_room(piece, length - piece as u64);
+        }
     }
 
     fn append(&mut self, piece: &[u8]) -> Result<(), ProtocolError> {
