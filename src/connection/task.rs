@@ -16,7 +16,7 @@ use super::closing::code_of;
 use super::cork;
 use super::outbox::{Frames, Stage};
 use super::{CONTROL_BYTES, Connection, Settings};
-use crate::events::{Delivery, ErrorInfo, Event, Ticket};
+use crate::events::{Delivery, ErrorInfo, Event, Ticket, hub};
 use crate::log;
 use crate::protocol::deflate::Incoming;
 use crate::protocol::frame::{self, Opcode};
@@ -617,6 +617,8 @@ impl Future for Task {
             }
             let is_due = task.arm(due, now, context);
             if reads >= READS_PER_TURN {
+                // With so much to read, the event loop may not rest for long.
+                hub().end_turn();
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }

@@ -20,6 +20,26 @@ use crate::log;
 use crate::platform;
 use crate::protocol::Kind;
 
+/// So many batches do not wait for the end of a turn.
+const SOON: u64 = 16;
+
+thread_local! {
+    static IS_TURNING: Cell<bool> = const { Cell::new(false) };
+    static HAS_POSTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// From now on the calling thread works in turns, and calls [`Hub::end_turn`] after each: one wake-up for all that it has
+/// posted.
+pub fn begin_turns() {
+    IS_TURNING.set(true);
+}
+
+/// It does so no more.
+pub fn end_turns() {
+    IS_TURNING.set(false);
+    hub().end_turn();
+}
+
 /// The host's callbacks.
 pub trait Handler: Send + Sync {
     /// Any event, with its context as JSON. The buffer is the handler's to append to.
@@ -198,6 +218,10 @@ impl Hub {
         lanes.posted += 1;
         batch.number = lanes.posted;
         self.push(&mut lanes, lane, batch);
+        match IS_TURNING.get() && lanes.posted % SOON != 0 {
+            true => HAS_POSTED.set(true),
+            false => self.wake_waiting(&mut lanes),
+        }
         let is_stuck = lane == Lane::Thread && !lanes.caller_runs;
         drop(lanes);
         if is_stuck {
@@ -216,23 +240,29 @@ impl Hub {
         match lane {
             Lane::Thread => {
                 lanes.thread.push_back(batch);
-                if std::mem::take(&mut lanes.caller_waits) {
-                    self.thread_ready.notify_one();
-                }
                 lanes.start_caller();
             }
-            Lane::Pump => {
-                lanes.pump.push_back(batch);
-                if std::mem::take(&mut lanes.pump_waits) {
-                    self.pump_ready.notify_all();
-                }
-            }
-            Lane::Pull => {
-                lanes.pull.push_back(batch);
-                if lanes.pullers > 0 {
-                    self.pull_ready.notify_all();
-                }
-            }
+            Lane::Pump => lanes.pump.push_back(batch),
+            Lane::Pull => lanes.pull.push_back(batch),
+        }
+    }
+
+    fn wake_waiting(&self, lanes: &mut MutexGuard<'_, Lanes>) {
+        if !lanes.thread.is_empty() && std::mem::take(&mut lanes.caller_waits) {
+            self.thread_ready.notify_one();
+        }
+        if !lanes.pump.is_empty() && std::mem::take(&mut lanes.pump_waits) {
+            self.pump_ready.notify_all();
+        }
+        if !lanes.pull.is_empty() && lanes.pullers > 0 {
+            self.pull_ready.notify_all();
+        }
+    }
+
+    /// Wakes those who wait for what this thread has posted in the present turn.
+    pub fn end_turn(&self) {
+        if HAS_POSTED.replace(false) {
+            self.wake_waiting(&mut self.lanes.lock());
         }
     }
 
@@ -248,6 +278,7 @@ impl Hub {
             let lane = self.lane_of(&batch);
             self.push(&mut lanes, lane, batch);
         }
+        self.wake_waiting(&mut lanes);
         drop(lanes);
         gate::notify();
     }

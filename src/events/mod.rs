@@ -12,7 +12,7 @@ use std::ffi::CStr;
 use std::ffi::CString;
 
 pub use context::{headers_object, write as write_context};
-pub use hub::{Handler, Hub, hub};
+pub use hub::{Handler, Hub, begin_turns, end_turns, hub};
 pub use queue::Pulled;
 pub use retire::{retire, retire_all};
 pub use source::{Channel, CreditLimits, Delivery, Source, Ticket};

@@ -209,6 +209,8 @@ impl Source {
                     && !self.channel.is_over()
                     && self.gate.try_enter() =>
             {
+                // The callback may take its time.
+                hub().end_turn();
                 Mode::Inline(handler)
             }
             _ => {

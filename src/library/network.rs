@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 use crate::error::{Error, Result, Status};
+use crate::events::{begin_turns, end_turns, hub};
 use crate::log;
 use crate::platform;
 use crate::transport::{Threads, mark_network_thread};
@@ -92,6 +93,7 @@ fn start_thread(number: usize) -> std::io::Result<(Running, Handle)> {
         .max_blocking_threads(16)
         .thread_keep_alive(Duration::from_millis(500))
         .on_thread_start(platform::prepare_thread)
+        .on_thread_park(|| hub().end_turn())
         .build()?;
     let handle = runtime.handle().clone();
     let thread = std::thread::Builder::new()
@@ -99,7 +101,10 @@ fn start_thread(number: usize) -> std::io::Result<(Running, Handle)> {
         .spawn(move || {
             platform::prepare_thread();
             mark_network_thread();
+            begin_turns();
             let deadline = runtime.block_on(stopped).unwrap_or_else(|_| Instant::now());
+            // What ends with the event loop is posted outside of any turn.
+            end_turns();
             let patience = deadline
                 .saturating_duration_since(Instant::now())
                 .max(LAST_MOMENT);
