@@ -416,6 +416,7 @@ impl Task {
     fn check_timers(&mut self, now: Instant) -> Option<Instant> {
         let only_pings = self.phase == Phase::Open
             && self.writing.is_empty()
+            && self.write_error.is_none()
             && self.ping_sent.is_none()
             && !self.has_paused;
         if only_pings && self.next_ping.is_none_or(|next| now < next) {
