@@ -44,6 +44,9 @@ enum State {
 
 static STATE: Lazy<Mutex<State>> = Lazy::new(|| Mutex::new(State::Down { threads: 1 }));
 
+/// What callbacks are given for the events that a shutdown at its deadline brings.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
 /// Sets how many network threads there will be. Only before anything is created.
 pub fn init(threads: usize) -> Result<()> {
     let mut state = STATE.lock();
@@ -133,6 +136,8 @@ pub fn shutdown(timeout: Duration) -> Result<Status> {
         .collect();
     // What has not ended by now ends with its thread, which posts the "close" that is owed.
     let is_joined = network.join(deadline);
+    // What ended with its thread has only now been posted.
+    let deadline = deadline.max(Instant::now() + LAST_WORDS);
     // The thread that pumps may be this one: what it has not pumped is delivered now.
     while Instant::now() < deadline
         && hub()
