@@ -122,11 +122,12 @@ pub fn shutdown(timeout: Duration) -> Result<Status> {
     for client in &clients {
         client.stop(close::GOING_AWAY, "the client is shutting down");
     }
+    let mut is_closed = true;
     for server in &servers {
-        server.await_end(deadline);
+        is_closed &= server.await_end(deadline);
     }
     for client in &clients {
-        client.await_end(deadline);
+        is_closed &= client.await_end(deadline);
     }
     let own = clients.iter().map(|client| client.source.channel().clone());
     let channels: Vec<_> = servers
@@ -152,7 +153,7 @@ pub fn shutdown(timeout: Duration) -> Result<Status> {
     SERVERS.clear();
     let is_quiet = hub().forget_handlers(deadline);
     *STATE.lock() = State::Down { threads: 1 };
-    Ok(status(is_joined && is_delivered && is_quiet))
+    Ok(status(is_closed && is_joined && is_delivered && is_quiet))
 }
 
 fn status(is_complete: bool) -> Status {
