@@ -125,6 +125,9 @@ fn measure(options: &Options, peer: &str, cell: &Cell, report: &mut Report) -> i
             let (begin, cpu) = (Instant::now(), server.cpu());
             let messages = load.run(Duration::from_secs_f64(options.seconds))?;
             let (elapsed, cpu) = (begin.elapsed().as_secs_f64(), (server.cpu() - cpu).as_secs_f64());
+            if messages < 1.0 {
+                return Err(io::Error::other("no message came back; the machine is too busy"));
+            }
             report.echo(
                 peer,
                 &cell.name,
