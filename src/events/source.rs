@@ -239,6 +239,8 @@ impl Source {
     /// Delivers one event.
     pub fn post(self: &Arc<Self>, event: Event<'_>) {
         self.begin().push(event);
+        // Only messages come so often that they can wait for the end of the turn.
+        hub().end_turn();
     }
 
     /// Delivers the "close" that an "open" waits for, if nobody has.
@@ -248,6 +250,8 @@ impl Source {
         if !matches!(delivery.mode, Mode::Silent) && self.take_open() {
             delivery.push(close);
         }
+        drop(delivery);
+        hub().end_turn();
     }
 
     /// Whether an "open" waits for its "close". Asked and answered once: the caller posts that "close".
