@@ -3,6 +3,8 @@
 //! The C ABI (`include/wsplug.h`, made from [`ffi`]) is the product; the rooms below it are described in
 //! `ARCHITECTURE.md`. Rust programs may call [`api`], the same commands without pointers.
 
+#![warn(clippy::undocumented_unsafe_blocks)]
+
 pub mod api;
 mod callback;
 mod client;

@@ -36,7 +36,7 @@ fn try_init(options: &str) -> Result<Map<String, serde_json::Value>> {
     Ok(out)
 }
 
-/// Ends everything; see [`library::shutdown`]. A negative time-out is the default, 10 s.
+/// Ends everything; see `library::shutdown`. A negative time-out is the default, 10 s.
 pub fn shutdown(timeout_ms: i32) -> Result<crate::error::Status> {
     let timeout = u64::try_from(timeout_ms).map_or(DEFAULT_PATIENCE, Duration::from_millis);
     let status = library::shutdown(timeout)?;

@@ -361,7 +361,7 @@ impl Connection {
 }
 
 /// Sends to `client` if the calling thread delivers its messages inline and nothing stands in the way; false: it was not
-/// sent, and [`Connection::send`] knows why.
+/// sent, and `Connection::send` knows why.
 #[inline]
 pub fn send_inline(client: i32, kind: Kind, payload: &[u8]) -> bool {
     cork::send(client, kind, payload)
