@@ -25,12 +25,13 @@ nightly_has_sources() {
 step "scripts/install.sh" scripts/install.sh
 [ "$failures" = 0 ] || exit 1 # nothing below could tell anything
 step "cargo fmt --check" cargo fmt --check
-step "cargo clippy" cargo clippy --locked --all-targets -- -D warnings
+step "cargo clippy" cargo clippy --locked --all-targets --test autobahn --test thread_sanitizer -- -D warnings
 step "cargo test" cargo test --locked --no-fail-fast
+step "cargo test, Autobahn" cargo test --locked --test autobahn
 step "cargo doc" documentation
 step "scripts/run.sh --once" run_command
 if nightly_has_sources; then
-    step "cargo test, ThreadSanitizer" cargo test --locked --test thread_sanitizer -- --ignored
+    step "cargo test, ThreadSanitizer" cargo test --locked --test thread_sanitizer
 else
     summary+=("cargo test, ThreadSanitizer                did not run: it takes a nightly toolchain with rust-src")
 fi

@@ -545,6 +545,25 @@ fn the_map_shows_the_rooms_that_there_are() {
 }
 
 #[test]
+fn every_test_that_cargo_test_leaves_out_is_in_the_command_for_all() {
+    let command = read("scripts/test.sh");
+    let manifest = read("Cargo.toml");
+    let left_out: Vec<&str> = manifest
+        .split("[[test]]")
+        .skip(1)
+        .filter(|target| target.contains("test = false"))
+        .map(|target| between(target, "name = \"", "\"")[0])
+        .collect();
+    assert!(left_out.contains(&"autobahn"), "{left_out:?}");
+    for name in left_out {
+        let runs = command.lines().any(|line| {
+            line.contains("cargo test --locked") && line.contains(&format!("--test {name}"))
+        });
+        assert!(runs, "scripts/test.sh does not run {name}");
+    }
+}
+
+#[test]
 fn the_library_is_as_large_as_the_readme_says() {
     let readme = read("README.md");
     let (before, _) = readme.split_once(" MB (Linux x86-64, stripped)").unwrap();

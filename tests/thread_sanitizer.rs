@@ -1,13 +1,22 @@
 //! The C programs that use several threads, with ThreadSanitizer in them, in the library and in Rust's own library.
-//! They need `rustup toolchain install nightly --component rust-src`, and `cargo test --test thread_sanitizer -- --ignored`.
+//! They need `rustup toolchain install nightly --component rust-src`, and to be asked for: `cargo test --test thread_sanitizer`.
 
+#[path = "support/adversary.rs"]
+mod adversary;
 #[path = "support/cc.rs"]
 mod cc;
+#[path = "support/host.rs"]
+mod host;
+#[path = "support/race.rs"]
+mod race;
+#[path = "support/scene.rs"]
+mod scene;
+
+use std::time::Duration;
 
 macro_rules! programs {
     ($($test:ident: $name:literal $arguments:tt;)*) => {
         $(#[test]
-        #[ignore = "takes a nightly toolchain with rust-src"]
         fn $test() {
             cc::check($name, &$arguments, cc::Under::ThreadSanitizer);
         })*
@@ -37,4 +46,10 @@ programs! {
     stops_while_reconnecting: "faults" ["3"];
     many_clients_at_once: "faults" ["15"];
     events_at_the_end: "faults" ["16"];
+}
+
+#[test]
+fn row_19_poll_send_stop_and_clear_race_without_harm() {
+    let time = Duration::from_secs(scene::scaled(6, 600));
+    race::race(cc::Flavour::Thread, time, &["server_stop", "server_clear"]);
 }
