@@ -88,8 +88,19 @@ pub struct Error {
     pub message: String,
     /// The option that is wrong, where it is one.
     pub option: Option<String>,
-    /// The HTTP status of a peer that refused, else 0.
-    pub http_status: u16,
+    /// What a peer that refused has answered.
+    pub answer: Option<Box<HttpAnswer>>,
+}
+
+/// The HTTP answer of a peer that refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HttpAnswer {
+    /// Three digits.
+    pub status: u16,
+    /// In the order in which they came.
+    pub headers: Vec<(String, String)>,
+    /// How the body begins, as text without control characters.
+    pub body: String,
 }
 
 /// The result of a command.
@@ -102,7 +113,7 @@ impl Error {
             status,
             message: message.into(),
             option: None,
-            http_status: 0,
+            answer: None,
         }
     }
 

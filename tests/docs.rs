@@ -699,7 +699,7 @@ fn real_events() -> HashMap<&'static str, Vec<Value>> {
     let (_, client) = created(api::client_create(&options.to_string()));
     done(api::client_start(client, r#"{"wait":false}"#));
     let mut peer = Peer::accept_tcp(&refuses);
-    peer.send_bytes(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n");
+    peer.send_bytes(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 13\r\n\r\nsign in first");
     keep("error", next(client, "error"));
     done(api::client_clear(client));
     real

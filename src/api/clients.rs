@@ -112,15 +112,19 @@ fn ignored(given: &Map<String, Value>, more: &[&[&'static str]]) -> Option<(Stri
 /// Connects.
 pub fn client_start(client: i32, options: &str) -> Reply {
     Reply::of(start(client, options), |result| {
-        let (message, http_status) = match &result {
-            Ok(_) => (String::new(), 0),
-            Err(error) => (error.message.clone(), error.http_status),
-        };
+        let error = result.as_ref().err();
+        let answer = error
+            .and_then(|error| error.answer.as_deref().cloned())
+            .unwrap_or_default();
         let always = [
-            ("http_status", http_status.into()),
-            ("errorStr", message.into()),
+            ("http_status", answer.status.into()),
+            (
+                "errorStr",
+                error.map_or("", |error| error.message.as_str()).into(),
+            ),
             ("uri", "".into()),
-            ("headers", Map::new().into()),
+            ("headers", headers_object(&answer.headers).into()),
+            ("body", answer.body.into()),
             ("protocol", "".into()),
             ("extensions", "".into()),
         ];
@@ -173,10 +177,7 @@ fn start(client: i32, options: &str) -> Result<Map<String, Value>> {
     client.start(plan, &threads, Some(answer.clone()))?;
     match answer.wait(Instant::now() + patience) {
         Some(Started::Open(info)) => Ok(opened(&info, 101, ignored)),
-        Some(Started::Failed {
-            reason,
-            http_status,
-        }) => Err(failed(&reason, http_status)),
+        Some(Started::Failed(failure)) => Err(failed(failure)),
         None => Err(Error::new(
             Status::Timeout,
             format!(

@@ -2,7 +2,10 @@
 //! Does not know when to try again.
 
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::time::Duration;
 
+use super::answer;
+use crate::error::HttpAnswer;
 use crate::events::OpenInfo;
 use crate::protocol::deflate::{Agreed, Wishes};
 use crate::protocol::head::{HeadScanner, Limits, Response};
@@ -36,16 +39,34 @@ pub struct Opened {
 /// Why it did not open.
 #[derive(Clone, Debug)]
 pub struct Failure {
+    /// In words.
     pub reason: String,
-    /// The server's answer, or 0.
-    pub http_status: u16,
+    /// What was answered instead of 101, if anything was.
+    pub answer: Option<Box<HttpAnswer>>,
+}
+
+impl Failure {
+    /// The status of the answer, or 0.
+    pub fn http_status(&self) -> u16 {
+        self.answer.as_ref().map_or(0, |answer| answer.status)
+    }
+
+    /// How long the server asks us to stay away (RFC 9110 § 10.2.3; its form with a date is not looked at).
+    pub fn retry_after(&self) -> Option<Duration> {
+        let answer = self.answer.as_ref()?;
+        let (_, value) = answer
+            .headers
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case("Retry-After"))?;
+        value.trim().parse().ok().map(Duration::from_secs)
+    }
 }
 
 impl From<String> for Failure {
     fn from(reason: String) -> Failure {
         Failure {
             reason,
-            http_status: 0,
+            answer: None,
         }
     }
 }
@@ -80,14 +101,22 @@ pub async fn open(target: &Target, progress: &Progress) -> Result<Opened, Failur
     let broken = |error: std::io::Error| format!("{}: {error}", stream.peer());
     stream.write_all(&request.encode()).await.map_err(broken)?;
     let (response, rest) = read_response(&stream, &target.head).await?;
-    let refused = |reason| Failure {
-        reason,
-        http_status: response.status,
-    };
-    let accepted = upgrade::check_response(&response, &request).map_err(refused)?;
-    let agreed = match &target.deflate {
-        Some(wishes) => wishes.check_answer(&accepted.extensions).map_err(refused)?,
-        None => None,
+    let checked = upgrade::check_response(&response, &request).and_then(|accepted| {
+        let agreed = match &target.deflate {
+            Some(wishes) => wishes.check_answer(&accepted.extensions)?,
+            None => None,
+        };
+        Ok((accepted, agreed))
+    });
+    let (accepted, agreed) = match checked {
+        Ok(accepted) => accepted,
+        Err(reason) => {
+            let answer = answer::read(&stream, response, rest).await;
+            return Err(Failure {
+                reason,
+                answer: Some(Box::new(answer)),
+            });
+        }
     };
     let extensions = agreed.and(response.headers.get("Sec-WebSocket-Extensions"));
     let extensions = extensions.unwrap_or_default().to_owned();

@@ -1,6 +1,7 @@
 //! Knows a client of our own: opening, losing and reopening its connection.
 //! Does not know JSON or who hosts us.
 
+mod answer;
 mod backoff;
 mod handshake;
 
@@ -14,11 +15,12 @@ use tokio::time::Instant;
 
 pub use backoff::Backoff;
 use backoff::dice;
+pub use handshake::Failure;
 pub use handshake::Target;
-use handshake::{Failure, Opened, Progress, open};
+use handshake::{Opened, Progress, open};
 
 use crate::connection::{Connection, End, Owner, Sent, Settings, Task};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result};
 use crate::events::{ErrorInfo, Event, OpenInfo, Source, Ticket};
 use crate::log;
 use crate::protocol::{Kind, close};
@@ -26,6 +28,9 @@ use crate::transport::{Threads, spawn_on};
 
 /// A connection that lasted this long was a success: the waits begin anew.
 const PROVEN: Duration = Duration::from_secs(10);
+
+/// A server that asks us to stay away for longer is not obeyed.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// What one start needs to know.
 #[derive(Clone)]
@@ -89,12 +94,7 @@ pub enum Started {
     /// The connection is open.
     Open(Box<OpenInfo>),
     /// It is not.
-    Failed {
-        /// Why.
-        reason: String,
-        /// The server's answer, or 0.
-        http_status: u16,
-    },
+    Failed(Failure),
 }
 
 /// A client of our own.
@@ -268,15 +268,12 @@ impl Client {
             let attempt = tokio::select! {
                 biased;
                 () = run.stopped.notified() => return,
-                attempt = attempt => attempt.unwrap_or_else(|_| Err(Failure {
-                    reason: format!(
-                        "no connection to \"{}\" within {} ms: {}",
-                        plan.target.url.host,
-                        plan.timeout.as_millis(),
-                        progress.phase(),
-                    ),
-                    http_status: 0,
-                })),
+                attempt = attempt => attempt.unwrap_or_else(|_| Err(format!(
+                    "no connection to \"{}\" within {} ms: {}",
+                    plan.target.url.host,
+                    plan.timeout.as_millis(),
+                    progress.phase(),
+                ).into())),
             };
             let wait = match attempt {
                 Ok(opened) => {
@@ -306,14 +303,17 @@ impl Client {
                     let may_retry = !is_first || plan.retry_first;
                     let backoff = plan
                         .reconnect
-                        .filter(|_| may_retry && !matches!(failure.http_status, 401 | 403))
+                        .filter(|_| may_retry && !matches!(failure.http_status(), 401 | 403))
                         .filter(|backoff| backoff.max_retries.is_none_or(|max| failures <= max));
-                    let wait = backoff.map(|backoff| backoff.wait(failures - 1, dice()));
+                    let at_least = failure.retry_after().unwrap_or_default();
+                    let wait = backoff.map(|backoff| {
+                        at_least.min(LONGEST_RETRY_AFTER) + backoff.wait(failures - 1, dice())
+                    });
                     log::info!("client {}: {}", self.client, failure.reason);
                     if wait.is_none() {
                         self.give_up(run);
                     }
-                    self.report(&failure, wait, failures, answer);
+                    self.report(failure, wait, failures, answer);
                     match wait {
                         Some(wait) => wait,
                         None => return,
@@ -378,25 +378,21 @@ impl Client {
 
     fn report(
         &self,
-        failure: &Failure,
+        failure: Failure,
         wait: Option<Duration>,
         failures: u32,
         answer: &mut Option<Arc<Answer>>,
     ) {
         if wait.is_none() {
             if let Some(answer) = answer.take() {
-                let failed = Started::Failed {
-                    reason: failure.reason.clone(),
-                    http_status: failure.http_status,
-                };
-                if answer.give(failed) {
+                if answer.give(Started::Failed(failure.clone())) {
                     return;
                 }
             }
         }
         self.source.post(Event::Error(&ErrorInfo {
-            reason: failure.reason.clone(),
-            http_status: failure.http_status,
+            reason: failure.reason,
+            answer: failure.answer,
             wait_time: wait.map_or(0, |wait| (wait.as_millis() as u64).max(1)),
             retries: failures,
             decompression_error: false,
@@ -432,10 +428,8 @@ impl Drop for RunGuard {
     fn drop(&mut self) {
         self.client.give_up(&self.run);
         if let Some(answer) = self.answer.take() {
-            answer.give(Started::Failed {
-                reason: "the client was stopped before it was connected".into(),
-                http_status: 0,
-            });
+            let reason = "the client was stopped before it was connected".to_owned();
+            answer.give(Started::Failed(reason.into()));
         }
         let mut state = self.client.state.lock();
         state.active -= 1;
@@ -453,9 +447,9 @@ impl Drop for RunGuard {
 }
 
 /// What a start that was answered with a failure is as an error.
-pub fn failed(reason: &str, http_status: u16) -> Error {
+pub fn failed(failure: Failure) -> Error {
     Error {
-        http_status,
-        ..Error::new(Status::Network, reason)
+        answer: failure.answer,
+        ..Error::network(failure.reason)
     }
 }

@@ -32,6 +32,10 @@ struct Close<'a> {
 struct Failure<'a> {
     reason: &'a str,
     http_status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    headers: Option<Map<String, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<&'a str>,
     wait_time: u64,
     retries: u32,
     #[serde(rename = "decompressionError")]
@@ -113,7 +117,12 @@ fn write_data(
 fn failure(info: &ErrorInfo) -> Failure<'_> {
     Failure {
         reason: &info.reason,
-        http_status: info.http_status,
+        http_status: info.answer.as_ref().map_or(0, |answer| answer.status),
+        headers: info
+            .answer
+            .as_ref()
+            .map(|answer| headers_object(&answer.headers)),
+        body: info.answer.as_ref().map(|answer| answer.body.as_str()),
         wait_time: info.wait_time,
         retries: info.retries,
         decompression_error: info.decompression_error,

@@ -17,6 +17,7 @@ pub use queue::Pulled;
 pub use retire::{retire, retire_all};
 pub use source::{Channel, CreditLimits, Delivery, Source, Ticket};
 
+use crate::error::HttpAnswer;
 use crate::protocol::Kind;
 
 /// How a server's or client's events reach the host.
@@ -67,8 +68,8 @@ pub struct OpenInfo {
 pub struct ErrorInfo {
     /// In words.
     pub reason: String,
-    /// The status that the peer answered with, or 0.
-    pub http_status: u16,
+    /// What the peer has answered, if it did.
+    pub answer: Option<Box<HttpAnswer>>,
     /// Milliseconds until the next try, 0 if there is none.
     pub wait_time: u64,
     /// Tries that have failed so far.

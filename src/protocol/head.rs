@@ -140,6 +140,78 @@ impl Response {
     pub fn is_interim(&self) -> bool {
         (100..200).contains(&self.status) && self.status != 101
     }
+
+    /// Whether bytes after the head belong to this answer (RFC 9112 § 6.3).
+    pub fn has_body(&self) -> bool {
+        self.status >= 200 && !matches!(self.status, 204 | 304)
+    }
+
+    /// Whether `bytes`, which follow the head, hold all of the body, or `limit` bytes of it.
+    pub fn body_is_complete(&self, bytes: &[u8], limit: usize) -> bool {
+        match self.length() {
+            Length::Bytes(length) => bytes.len() as u64 >= length.min(limit as u64),
+            Length::Chunks => {
+                let (body, ended) = unchunk(bytes);
+                ended || body.len() >= limit
+            }
+            Length::UntilTheEnd => bytes.len() >= limit,
+        }
+    }
+
+    /// The body, at most `limit` bytes of it, out of what follows the head.
+    pub fn body(&self, bytes: &[u8], limit: usize) -> Vec<u8> {
+        if !self.has_body() {
+            return Vec::new();
+        }
+        let mut body = match self.length() {
+            Length::Bytes(length) => {
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                bytes[..bytes.len().min(length)].to_vec()
+            }
+            Length::Chunks => unchunk(bytes).0,
+            Length::UntilTheEnd => bytes.to_vec(),
+        };
+        body.truncate(limit);
+        body
+    }
+
+    /// The connection ends with this answer: lengths that contradict each other do no harm.
+    fn length(&self) -> Length {
+        if self.headers.contains_token("Transfer-Encoding", "chunked") {
+            return Length::Chunks;
+        }
+        match self.headers.get("Content-Length").map(str::parse) {
+            Some(Ok(length)) => Length::Bytes(length),
+            _ => Length::UntilTheEnd,
+        }
+    }
+}
+
+/// How a body's end is known.
+enum Length {
+    Bytes(u64),
+    Chunks,
+    UntilTheEnd,
+}
+
+/// What is there of a body in chunks (RFC 9112 § 7.1), and whether it has ended; what is no chunk ends it.
+fn unchunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
+    let mut body = Vec::new();
+    while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+        let line = String::from_utf8_lossy(&bytes[..end]);
+        let size = line.split(';').next().unwrap_or_default().trim();
+        let Ok(size @ 1..) = usize::from_str_radix(size, 16) else {
+            return (body, true);
+        };
+        let data = &bytes[end + 1..];
+        let Some(rest) = size.checked_add(2).and_then(|next| data.get(next..)) else {
+            body.extend_from_slice(&data[..data.len().min(size)]);
+            return (body, false);
+        };
+        body.extend_from_slice(&data[..size]);
+        bytes = rest;
+    }
+    (body, false)
 }
 
 /// An HTTP answer that says what was wrong, after which the connection is closed.
@@ -600,6 +672,51 @@ mod tests {
         match parse_request(head.as_bytes(), &Limits::default()) {
             Ok(Some((request, length))) if length == head.len() => request,
             other => panic!("{head:?} gave {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_body_ends_where_the_head_says() {
+        let body = |headers: &str, bytes: &str| {
+            let head = format!("HTTP/1.1 400 Bad\r\n{headers}\r\n");
+            let (response, _) = parse_response(head.as_bytes(), &Limits::default())
+                .unwrap()
+                .unwrap();
+            let is_complete = response.body_is_complete(bytes.as_bytes(), 8);
+            let body = response.body(bytes.as_bytes(), 8);
+            (String::from_utf8(body).unwrap(), is_complete)
+        };
+        let chunked = "Transfer-Encoding: chunked\r\n";
+        for (headers, bytes, expected, is_complete) in [
+            ("", "until the end", "until th", true),
+            ("", "until", "until", false),
+            ("Content-Length: 4\r\n", "fourmore", "four", true),
+            ("Content-Length: 4\r\n", "fou", "fou", false),
+            (
+                "Content-Length: 99999999999999999999999\r\n",
+                "x",
+                "x",
+                false,
+            ),
+            (
+                "Content-Length: 18446744073709551615\r\n",
+                "123456789",
+                "12345678",
+                true,
+            ),
+            (chunked, "4\r\nfour\r\n0\r\n\r\n", "four", true),
+            (chunked, "4;ext=1\r\nfour\r\nA\r\nabc", "fourabc", false),
+            (chunked, "a\r\n0123456789\r\n", "01234567", true),
+            (chunked, "ffffffffffffffff\r\nabc", "abc", false),
+            (chunked, "fffffffffffffffff\r\nabc", "", true),
+            (chunked, "not a size\r\n", "", true),
+            (chunked, "4", "", false),
+        ] {
+            assert_eq!(
+                body(headers, bytes),
+                (expected.to_owned(), is_complete),
+                "{headers:?} {bytes:?}"
+            );
         }
     }
 

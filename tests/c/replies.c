@@ -102,16 +102,19 @@ static void starting_a_client_fails(void)
     CHECK(raw_write(fd, answer, sizeof answer - 1));
     struct event *event = AWAIT("error", client);
     CHECK_JSON(event->context, "http_status", "503");
+    CHECK_JSON(event->context, "headers", "{'Retry-After':'5','Content-Length':'4'}");
+    CHECK_JSON(event->context, "body", "'busy'");
     raw_end(fd);
     DONE(wsplug_client_stop(client, NULL, replied()));
 
     close(listener);
     REFUSED(WSPLUG_NETWORK, wsplug_client_start(client, NULL, replied()));
-    CHECK_MEMBERS(reply, "", "success http_status errorStr uri headers protocol extensions error");
+    CHECK_MEMBERS(reply, "", "success http_status errorStr uri headers body protocol extensions error");
     CHECK_JSON(reply, "success", "false");
     CHECK_JSON(reply, "http_status", "0");
     CHECK(strstr(json_text(reply, "errorStr"), strerror(ECONNREFUSED)) != NULL);
     CHECK_JSON(reply, "headers", "{}");
+    CHECK_JSON(reply, "body", "''");
     CHECK_MEMBERS(reply, "error", "code name message");
     CHECK_JSON(reply, "error.code", "-7");
     DONE(wsplug_client_clear(client, NULL));
