@@ -185,6 +185,21 @@ mod server {
     }
 
     #[test]
+    fn hosts() {
+        let server = Server::start(json!({"hosts": ["chat.example", "127.0.0.1"]}));
+
+        assert_eq!(answer(server.port, "/", "").status, 101);
+        let asks = |host: &str| {
+            let request = adversary::request_to(host, "/", "");
+            Peer::http(server.port, request).unwrap().status
+        };
+        assert_eq!(asks("CHAT.example:80"), 101);
+        assert_eq!(asks("other.example"), 404);
+        let error = refused(wsplug_server_create, json!({"hosts": "chat.example:80"}));
+        assert_eq!(error["option"], "hosts");
+    }
+
+    #[test]
     fn origins() {
         let from = |server: &Server, origin: &str| {
             answer(server.port, "/", &format!("Origin: {origin}\r\n")).status

@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use super::json;
 use super::values::{
-    Deflate, Files, HeaderFields, Int, Int32, Later, OptionValue, Paths, Protocols, Refs, Seconds,
-    nearest,
+    Deflate, Files, HeaderFields, Hosts, Int, Int32, Later, OptionValue, Paths, Protocols, Refs,
+    Seconds, nearest,
 };
 use crate::error::{Error, Result};
 use crate::events::Dispatch;
@@ -119,6 +119,8 @@ options! {
         "maxPendingHandshakes" max_pending: Int<1, 10_000_000> = Int(1000);
         /// Milliseconds from the accept to the answer; beyond, the connection is closed unanswered.
         "handshakeTimeoutMs" handshake_timeout: Int<1, 3_600_000> = Int(10_000);
+        /// The names, without port, under which the server is asked for; requests for others get 404. [] is every name. Servers on one address and port are told apart by `hosts` and `paths`: what names one exactly counts more than what takes all.
+        "hosts" hosts: Hosts = Hosts::default();
         /// The path, or paths, without the query, at which WebSocket connections are taken; others get 404. [] is every path.
         "paths" paths: Paths = Paths::default();
         /// Another name for `paths`; where both are given, this one counts.

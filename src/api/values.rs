@@ -10,6 +10,7 @@ use crate::events::Dispatch;
 use crate::protocol::Role;
 use crate::protocol::deflate::{Effort, Wishes};
 use crate::protocol::upgrade::{self, Auth, Origins};
+use crate::protocol::url::split_host_port;
 
 /// One kind of value.
 pub trait OptionValue: Sized {
@@ -212,6 +213,37 @@ impl OptionValue for Paths {
 
     fn expected() -> String {
         "a path, or an array of paths".into()
+    }
+}
+
+/// Names of hosts, without ports.
+#[derive(Clone, Debug, Default)]
+pub struct Hosts(pub Vec<String>);
+
+impl OptionValue for Hosts {
+    fn read(value: &Value) -> Result<Self, String> {
+        let mut hosts = texts(value, None).ok_or_else(|| wrong::<Self>(value))?;
+        for host in &mut hosts {
+            let bare = host.trim_start_matches('[').trim_end_matches(']');
+            let is_address = bare.parse::<std::net::IpAddr>().is_ok();
+            match split_host_port(host) {
+                _ if is_address => *host = bare.to_ascii_lowercase(),
+                Ok((name, None)) => *host = name.trim_end_matches('.').to_ascii_lowercase(),
+                Ok((_, Some(_))) => {
+                    return Err(format!("must be names without ports, not \"{host}\""));
+                }
+                Err(problem) => return Err(refused(problem)),
+            }
+        }
+        Ok(Hosts(hosts))
+    }
+
+    fn show(&self) -> Option<Value> {
+        Some(json!(self.0))
+    }
+
+    fn expected() -> String {
+        "a host name, or an array of them".into()
     }
 }
 

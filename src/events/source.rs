@@ -82,6 +82,9 @@ impl Channel {
     /// The library was shut down.
     pub fn end(&self) {
         self.is_over.store(true, SeqCst);
+        // Tasks that ended with their thread: their wakers would keep its event loop for as long as an event waits here.
+        let wakers = std::mem::take(&mut *self.credit.paused.lock());
+        drop(wakers);
     }
 
     pub(super) fn is_over(&self) -> bool {

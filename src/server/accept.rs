@@ -2,34 +2,36 @@
 //! Does not know HTTP: each connection's handshake is a task of its own.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::{Server, Session, handshake};
-use crate::events::{ErrorInfo, Event, Ticket};
+use super::handshake;
+use super::port::{Pending, Port};
+use crate::events::{ErrorInfo, Event};
 use crate::log;
 use crate::platform;
-use crate::transport::{Listener, Stream, spawn_on};
+use crate::transport::{Stream, spawn_on};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Accepts until the session is stopped.
-pub async fn run(server: Arc<Server>, session: Arc<Session>, own: Handle) {
+/// Accepts until the port is closed.
+pub async fn run(port: Arc<Port>, own: Handle) {
     let mut pause = FIRST_PAUSE;
     let mut is_reported = false;
-    let mut ticket = Ticket::default();
-    while !session.is_stopped.load(SeqCst) {
-        let accepted = next(&server, &session.listener, &mut ticket).await;
+    while !port.is_closed() {
+        let accepted = tokio::select! {
+            accepted = next(&port) => accepted,
+            () = port.changed.notified() => continue,
+        };
         let stream = match accepted {
             Ok(stream) => stream,
             Err(error) if platform::is_out_of_files(&error) => {
                 if !is_reported {
                     is_reported = true;
-                    report(&server, &error);
+                    report(&port, &error);
                 }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
@@ -37,62 +39,60 @@ pub async fn run(server: Arc<Server>, session: Arc<Session>, own: Handle) {
             }
             // The client left before it was accepted.
             Err(error) => {
-                log::debug!("server {}: accept: {error}", server.server);
+                log::debug!("port {}: accept: {error}", port.number);
                 continue;
             }
         };
         if is_reported {
             is_reported = false;
-            log::info!("server {}: accepts again", server.server);
+            log::info!("port {}: accepts again", port.number);
         }
         pause = FIRST_PAUSE;
-        admit(&server, &session, &own, stream);
+        admit(&port, &own, stream);
     }
 }
 
-/// The next connection, once the host has credit for its "open".
-async fn next(
-    server: &Server,
-    listener: &Listener,
-    ticket: &mut Ticket,
-) -> std::io::Result<Stream> {
+/// The next connection, once a host has credit for its "open".
+async fn next(port: &Port) -> std::io::Result<Stream> {
     std::future::poll_fn(|context| {
-        if server.source.channel().is_used_up(context.waker(), ticket) {
+        if port.is_used_up(context.waker()) {
             return Poll::Pending;
         }
-        listener.poll_accept(context)
+        port.listener.poll_accept(context)
     })
     .await
 }
 
-fn report(server: &Server, error: &std::io::Error) {
-    log::warn!("server {}: cannot accept: {error}", server.server);
-    server.source.post(Event::Error(&ErrorInfo {
-        reason: format!("cannot accept connections for now: {error}"),
-        wait_time: FIRST_PAUSE.as_millis() as u64,
-        ..ErrorInfo::default()
-    }));
+fn report(port: &Port, error: &std::io::Error) {
+    log::warn!("port {}: cannot accept: {error}", port.number);
+    for member in port.members() {
+        member.server.source.post(Event::Error(&ErrorInfo {
+            reason: format!("cannot accept connections for now: {error}"),
+            wait_time: FIRST_PAUSE.as_millis() as u64,
+            ..ErrorInfo::default()
+        }));
+    }
 }
 
-fn admit(server: &Arc<Server>, session: &Arc<Session>, own: &Handle, stream: Stream) {
-    let Some(pending) = handshake::Pending::begin(session) else {
+fn admit(port: &Arc<Port>, own: &Handle, stream: Stream) {
+    let Some(pending) = Pending::begin(port) else {
         return;
     };
-    let socket = server.count_socket();
-    let (server, session) = (server.clone(), session.clone());
-    if session.threads.is_single() {
+    let socket = port.sockets.count();
+    let port = port.clone();
+    if port.threads.is_single() {
         spawn_on(own, async move {
-            handshake::run(server, session, stream, socket, pending).await;
+            handshake::run(port, stream, socket, pending).await;
         });
         return;
     }
     let Ok(detached) = stream.into_detached() else {
         return;
     };
-    let thread = session.threads.next().clone();
+    let thread = port.threads.next().clone();
     spawn_on(&thread, async move {
         if let Ok(stream) = detached.attach() {
-            handshake::run(server, session, stream, socket, pending).await;
+            handshake::run(port, stream, socket, pending).await;
         }
     });
 }

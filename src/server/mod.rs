@@ -4,25 +4,25 @@
 mod accept;
 mod files;
 mod handshake;
+mod port;
+mod session;
 
-use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::time::Duration;
+use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex};
-use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
+use parking_lot::Mutex;
 
 use crate::connection::{Connection, End, Owner, Settings};
 use crate::error::{Error, Result};
 use crate::events::Source;
-use crate::platform;
-use crate::protocol::head::{self, Refusal};
 use crate::protocol::upgrade::{Auth, Origins};
-use crate::transport::{self, Listener, Threads, spawn_on};
+use crate::transport::Threads;
+
+pub use port::Entrance;
+use port::Port;
+use session::{Seat, Session, Sockets};
 
 /// What one start needs to know.
 #[derive(Clone)]
@@ -31,18 +31,14 @@ pub struct Plan {
     pub host: String,
     /// 0 takes a free one.
     pub port: u16,
-    /// Connections that the system keeps until we accept them.
-    pub backlog: i32,
+    /// What all servers on one port have in common.
+    pub entrance: Entrance,
     /// Connections beyond are answered with 503.
     pub max_connections: usize,
-    /// Connections whose handshake is not done; beyond, the oldest of them is closed unanswered.
-    pub max_pending: usize,
     /// Connections from one address; beyond: 503. 0: no limit.
     pub max_per_ip: usize,
-    /// From the accept to our answer.
-    pub handshake_timeout: Duration,
-    /// What a request may be at most.
-    pub head: head::Limits,
+    /// Names under which the server is asked for; empty: all.
+    pub hosts: Vec<String>,
     /// Paths that take WebSocket connections; empty: all.
     pub paths: Vec<String>,
     /// Who may connect from a browser.
@@ -55,6 +51,42 @@ pub struct Plan {
     pub files: Vec<(String, PathBuf)>,
     /// How connections behave.
     pub settings: Arc<Settings>,
+}
+
+impl Plan {
+    fn has_host(&self, host: &str) -> bool {
+        self.hosts.is_empty() || self.hosts.iter().any(|known| known == host)
+    }
+
+    fn has_path(&self, path: &str) -> bool {
+        self.paths.is_empty() || self.paths.iter().any(|known| known == path)
+    }
+
+    /// Whether a WebSocket for this host and path is ours, and how exactly.
+    fn fit(&self, host: &str, path: &str) -> Option<(bool, bool)> {
+        let fits = self.has_host(host) && self.has_path(path);
+        fits.then_some((!self.hosts.is_empty(), !self.paths.is_empty()))
+    }
+
+    /// What two plans cannot both have on one port.
+    fn common_route(&self, other: &Plan) -> Option<String> {
+        let host = common(&self.hosts, &other.hosts)?;
+        let path = common(&self.paths, &other.paths)?;
+        let path = path.map_or("every path".to_owned(), |path| format!("the path {path}"));
+        Some(match host {
+            Some(host) => format!("{path} of the host {host}"),
+            None => path,
+        })
+    }
+}
+
+/// What two lists have in common, where an empty one stands for the rest of the world: with `Some(None)` both do.
+fn common<'a>(ours: &'a [String], theirs: &[String]) -> Option<Option<&'a str>> {
+    if ours.is_empty() && theirs.is_empty() {
+        return Some(None);
+    }
+    let both = ours.iter().find(|own| theirs.contains(own))?;
+    Some(Some(both))
 }
 
 /// Where accepted connections get their refs.
@@ -72,83 +104,12 @@ pub struct Server {
     /// Where its own events come from.
     pub source: Arc<Source>,
     registrar: &'static dyn Registrar,
-    session: Mutex<Option<Arc<Session>>>,
+    session: Mutex<Option<(Arc<Session>, Arc<Port>)>>,
     clients: Mutex<BTreeMap<i32, (Arc<Connection>, Seat)>>,
     /// Sockets of all sessions that have not ended.
-    sockets: Mutex<usize>,
-    ended: Condvar,
-}
-
-/// From a start to a stop.
-struct Session {
-    plan: Plan,
-    threads: Arc<Threads>,
-    listener: Listener,
-    accepting: Mutex<Option<AbortHandle>>,
-    is_stopped: AtomicBool,
-    seats: Mutex<Seats>,
-    pending: Mutex<Handshakes>,
-}
-
-/// Connections that were admitted and not closed, by address where that is limited.
-#[derive(Default)]
-struct Seats {
-    taken: usize,
-    per_ip: HashMap<IpAddr, usize>,
-}
-
-/// One of them.
-struct Seat {
-    session: Arc<Session>,
-    ip: IpAddr,
-}
-
-impl Seat {
-    /// Takes a seat, or says which limit has been reached.
-    fn take(session: &Arc<Session>, ip: IpAddr) -> std::result::Result<Seat, Refusal> {
-        let plan = &session.plan;
-        let mut seats = session.seats.lock();
-        if seats.taken >= plan.max_connections.min(platform::connection_limit()) {
-            return Err(full("the server has all the connections that it takes"));
-        }
-        if plan.max_per_ip > 0 {
-            let from_there = seats.per_ip.entry(ip).or_default();
-            if *from_there >= plan.max_per_ip {
-                return Err(full("too many connections from this address"));
-            }
-            *from_there += 1;
-        }
-        seats.taken += 1;
-        drop(seats);
-        Ok(Seat {
-            session: session.clone(),
-            ip,
-        })
-    }
-}
-
-fn full(limit: &str) -> Refusal {
-    Refusal::new(503, limit).with("Retry-After", "10")
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut seats = self.session.seats.lock();
-        seats.taken -= 1;
-        if let Some(from_there) = seats.per_ip.get_mut(&self.ip) {
-            *from_there -= 1;
-            if *from_there == 0 {
-                seats.per_ip.remove(&self.ip);
-            }
-        }
-    }
-}
-
-/// Handshakes that are not done, oldest first. Dropping a sender ends its handshake.
-#[derive(Default)]
-struct Handshakes {
-    next: u64,
-    under_way: BTreeMap<u64, oneshot::Sender<()>>,
+    sockets: Arc<Sockets>,
+    /// The port that was closed last, on which there may still be sockets.
+    closed: Mutex<Option<Arc<Port>>>,
 }
 
 impl Server {
@@ -160,8 +121,8 @@ impl Server {
             registrar,
             session: Mutex::new(None),
             clients: Mutex::new(BTreeMap::new()),
-            sockets: Mutex::new(0),
-            ended: Condvar::new(),
+            sockets: Arc::default(),
+            closed: Mutex::new(None),
         })
     }
 
@@ -174,31 +135,12 @@ impl Server {
                 self.server
             )));
         }
-        let bound = transport::bind(&plan.host, plan.port, plan.backlog).map_err(Error::network)?;
-        let port = bound.port;
-        let handle = threads.next().clone();
-        let listener = {
-            let _on_its_thread = handle.enter();
-            bound
-                .attach()
-                .map_err(|error| Error::network(format!("cannot listen: {error}")))?
-        };
-        let session = Arc::new(Session {
-            plan,
-            threads,
-            listener,
-            accepting: Mutex::new(None),
-            is_stopped: AtomicBool::new(false),
-            seats: Mutex::new(Seats::default()),
-            pending: Mutex::new(Handshakes::default()),
-        });
-        let accepting = spawn_on(
-            &handle,
-            accept::run(self.clone(), session.clone(), handle.clone()),
-        );
-        *session.accepting.lock() = Some(accepting);
-        *current = Some(session);
-        Ok(port)
+        let (host, number) = (plan.host.clone(), plan.port);
+        let session = Session::new(self.clone(), plan);
+        let port = Port::join(&session, &host, number, &threads)?;
+        let number = port.number;
+        *current = Some((session, port));
+        Ok(number)
     }
 
     /// Whether it listens.
@@ -208,16 +150,15 @@ impl Server {
 
     /// Stops listening at once and begins to close every connection; those that are there.
     pub fn stop(&self, code: u16, reason: &str) -> Vec<Arc<Connection>> {
-        let Some(session) = self.session.lock().take() else {
+        let Some((session, port)) = self.session.lock().take() else {
             return self.connections();
         };
-        session.is_stopped.store(true, SeqCst);
-        if let Some(accepting) = session.accepting.lock().take() {
-            accepting.abort();
-        }
         // Handshakes under way end now; what is admitted is in the list of clients.
-        session.pending.lock().under_way.clear();
-        session.listener.close();
+        session.stop();
+        port.leave(&session);
+        if port.is_closed() {
+            *self.closed.lock() = Some(port);
+        }
         let connections = self.connections();
         for connection in &connections {
             connection.close(code, reason);
@@ -226,14 +167,10 @@ impl Server {
     }
 
     /// Waits until every socket is closed; false at the deadline.
-    pub fn await_end(&self, deadline: std::time::Instant) -> bool {
-        let mut sockets = self.sockets.lock();
-        while *sockets > 0 {
-            if self.ended.wait_until(&mut sockets, deadline).timed_out() {
-                return *sockets == 0;
-            }
-        }
-        true
+    pub fn await_end(&self, deadline: Instant) -> bool {
+        let closed = self.closed.lock().clone();
+        let is_port_quiet = closed.is_none_or(|port| port.sockets.await_end(deadline));
+        self.sockets.await_end(deadline) && is_port_quiet
     }
 
     /// The connections that the host has not been told the end of, in the order of their refs.
@@ -252,13 +189,6 @@ impl Server {
             .get(&client)
             .map(|(connection, _)| connection.clone())
     }
-
-    fn count_socket(self: &Arc<Self>) -> SocketGuard {
-        *self.sockets.lock() += 1;
-        SocketGuard {
-            server: self.clone(),
-        }
-    }
 }
 
 impl Owner for Server {
@@ -268,20 +198,5 @@ impl Owner for Server {
         let removed = self.clients.lock().remove(&client);
         drop(removed);
         self.registrar.remove(client);
-    }
-}
-
-/// Counts a socket as long as it is there.
-struct SocketGuard {
-    server: Arc<Server>,
-}
-
-impl Drop for SocketGuard {
-    fn drop(&mut self) {
-        let mut sockets = self.server.sockets.lock();
-        *sockets -= 1;
-        if *sockets == 0 {
-            self.server.ended.notify_all();
-        }
     }
 }

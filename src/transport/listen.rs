@@ -18,18 +18,28 @@ pub struct Bound {
     pub port: u16,
 }
 
-/// Listens on every address of `host` at `port`; 0 takes a free one. Errors name the address and the system's reason.
-pub fn bind(host: &str, port: u16, backlog: i32) -> Result<Bound, String> {
-    let addresses: Vec<SocketAddr> = (host, port)
+/// The addresses of `host`, in ascending order.
+pub fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+    let mut addresses: Vec<SocketAddr> = (host, port)
         .to_socket_addrs()
         .map_err(|error| format!("cannot resolve host \"{host}\": {error}"))?
         .collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    match addresses.is_empty() {
+        true => Err(format!("host \"{host}\" has no address")),
+        false => Ok(addresses),
+    }
+}
+
+/// Listens on `addresses`, which have one port; 0 takes a free one. Errors name the address and the system's reason.
+pub fn bind(addresses: &[SocketAddr], backlog: i32) -> Result<Bound, String> {
     let mut bound = Bound {
         listeners: Vec::new(),
-        port,
+        port: addresses.first().map_or(0, SocketAddr::port),
     };
     let mut missing = None;
-    for mut address in addresses {
+    for mut address in addresses.iter().copied() {
         // With port 0, the second address takes the port that the first was given.
         address.set_port(bound.port);
         match listen(address, backlog) {
@@ -42,10 +52,11 @@ pub fn bind(host: &str, port: u16, backlog: i32) -> Result<Bound, String> {
             Err(error) => return Err(format!("cannot listen on {address}: {error}")),
         }
     }
-    match (bound.listeners.is_empty(), missing) {
-        (false, _) => Ok(bound),
-        (true, Some((address, error))) => Err(format!("cannot listen on {address}: {error}")),
-        (true, None) => Err(format!("host \"{host}\" has no address")),
+    match missing {
+        Some((address, error)) if bound.listeners.is_empty() => {
+            Err(format!("cannot listen on {address}: {error}"))
+        }
+        _ => Ok(bound),
     }
 }
 

@@ -6,7 +6,7 @@ mod listen;
 mod threads;
 
 pub use connect::{connect, resolve};
-pub use listen::{Listener, bind};
+pub use listen::{Listener, addresses, bind};
 pub use threads::{Threads, is_network_thread, mark_network_thread, spawn_on};
 
 use std::cell::RefCell;

@@ -448,8 +448,13 @@ impl Peer {
 
 /// A correct upgrade request for `/`, with further header lines that end in CRLF.
 pub fn request(headers: &str) -> String {
+    request_to("localhost", "/", headers)
+}
+
+/// The same for another host and path.
+pub fn request_to(host: &str, path: &str, headers: &str) -> String {
     format!(
-        "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n"
     )
 }

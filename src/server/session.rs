@@ -1,0 +1,173 @@
+//! Knows what lasts from a server's start to its stop: its plan, the seats that connections take, its sockets.
+//! Does not know how a client gets a seat.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::task::{Poll, Waker};
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::watch;
+
+use super::{Plan, Server};
+use crate::events::Ticket;
+use crate::platform;
+use crate::protocol::head::Refusal;
+
+/// From a start to a stop.
+pub struct Session {
+    pub server: Arc<Server>,
+    pub plan: Plan,
+    is_stopped: AtomicBool,
+    end: watch::Sender<bool>,
+    seats: Mutex<Seats>,
+    /// For the port that waits until the host has credit again.
+    ticket: Mutex<Ticket>,
+}
+
+impl Session {
+    pub fn new(server: Arc<Server>, plan: Plan) -> Arc<Session> {
+        Arc::new(Session {
+            server,
+            plan,
+            is_stopped: AtomicBool::new(false),
+            end: watch::Sender::new(false),
+            seats: Mutex::new(Seats::default()),
+            ticket: Mutex::new(Ticket::default()),
+        })
+    }
+
+    /// Nobody is admitted any more, and whoever is about to be is turned away.
+    pub fn stop(&self) {
+        self.is_stopped.store(true, SeqCst);
+        self.end.send_replace(true);
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.is_stopped.load(SeqCst)
+    }
+
+    /// Comes back once the session is stopped.
+    pub async fn stopped(&self) {
+        // Fails only if the sender is gone, which is ours.
+        let _ = self.end.subscribe().wait_for(|is_over| *is_over).await;
+    }
+
+    /// Whether the host has more events of this server than it may have; if so, `waker` is woken when that changes.
+    pub fn is_used_up(&self, waker: &Waker) -> bool {
+        let channel = self.server.source.channel();
+        channel.is_used_up(waker, &mut self.ticket.lock())
+    }
+
+    /// Comes back once the host has credit for one more "open".
+    pub async fn credit(&self) {
+        let mut ticket = Ticket::default();
+        std::future::poll_fn(|context| {
+            let channel = self.server.source.channel();
+            match channel.is_used_up(context.waker(), &mut ticket) {
+                true => Poll::Pending,
+                false => Poll::Ready(()),
+            }
+        })
+        .await;
+    }
+}
+
+/// Connections that were admitted and not closed, by address where that is limited.
+#[derive(Default)]
+struct Seats {
+    taken: usize,
+    per_ip: HashMap<IpAddr, usize>,
+}
+
+/// One of them.
+pub struct Seat {
+    session: Arc<Session>,
+    ip: IpAddr,
+}
+
+impl Seat {
+    /// Takes a seat, or says which limit has been reached.
+    pub fn take(session: &Arc<Session>, ip: IpAddr) -> Result<Seat, Refusal> {
+        let plan = &session.plan;
+        let mut seats = session.seats.lock();
+        if seats.taken >= plan.max_connections.min(platform::connection_limit()) {
+            return Err(full("the server has all the connections that it takes"));
+        }
+        if plan.max_per_ip > 0 {
+            let from_there = seats.per_ip.entry(ip).or_default();
+            if *from_there >= plan.max_per_ip {
+                return Err(full("too many connections from this address"));
+            }
+            *from_there += 1;
+        }
+        seats.taken += 1;
+        drop(seats);
+        Ok(Seat {
+            session: session.clone(),
+            ip,
+        })
+    }
+}
+
+fn full(limit: &str) -> Refusal {
+    Refusal::new(503, limit).with("Retry-After", "10")
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut seats = self.session.seats.lock();
+        seats.taken -= 1;
+        if let Some(from_there) = seats.per_ip.get_mut(&self.ip) {
+            *from_there -= 1;
+            if *from_there == 0 {
+                seats.per_ip.remove(&self.ip);
+            }
+        }
+    }
+}
+
+/// Sockets that are not closed.
+#[derive(Default)]
+pub struct Sockets {
+    open: Mutex<usize>,
+    ended: Condvar,
+}
+
+impl Sockets {
+    /// Counts one more, as long as the guard is there.
+    pub fn count(self: &Arc<Self>) -> SocketGuard {
+        *self.open.lock() += 1;
+        SocketGuard {
+            sockets: self.clone(),
+        }
+    }
+
+    /// Waits until every one is closed; false at the deadline.
+    pub fn await_end(&self, deadline: Instant) -> bool {
+        let mut open = self.open.lock();
+        while *open > 0 {
+            if self.ended.wait_until(&mut open, deadline).timed_out() {
+                return *open == 0;
+            }
+        }
+        true
+    }
+}
+
+/// Counts a socket as long as it is there.
+pub struct SocketGuard {
+    sockets: Arc<Sockets>,
+}
+
+impl Drop for SocketGuard {
+    fn drop(&mut self) {
+        let mut open = self.sockets.open.lock();
+        *open -= 1;
+        if *open == 0 {
+            self.sockets.ended.notify_all();
+        }
+    }
+}
