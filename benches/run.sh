@@ -27,9 +27,9 @@ fi
 cd "$here"
 cargo build --release --locked --quiet
 [ -x servers/node_modules/.bin/bun ] || npm --prefix servers ci >&2
-$CC -O2 -Wall -Wextra -Werror servers/raw_echo.c -o "$programs/raw_echo"
+$CC -O2 -Wall -Wextra -Werror servers/raw.c -o "$programs/raw"
 $CC -O2 -Wall -Wextra -Werror servers/lws_echo.c -o "$programs/lws_echo" -lwebsockets
 [ "$library" = "$programs" ] || ln -sf "$library/libwsplug.so" "$programs/libwsplug.so"
-$CC -O2 -Wall -Wextra -Werror wsplug_echo.c -o "$programs/wsplug_echo" -L"$library" -lwsplug -Wl,-rpath,"$programs"
+$CC -O2 -Wall -Wextra -Werror wsplug_host.c -o "$programs/wsplug_host" -L"$library" -lwsplug -Wl,-rpath,"$programs"
 
 exec "$programs/wsplug-bench" "$@"

@@ -5,12 +5,16 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
-pub struct Echo {
-    /// CPU of the server process per message.
+use crate::cell::{Cell, Kind};
+
+pub struct Flow {
+    /// CPU of the server (or of the client that sends) per message.
     pub cpu_us: f64,
     pub per_second: f64,
-    /// The part of one core that the server used.
+    /// The part of one core that it used.
     pub busy: f64,
+    /// Payload bytes on the wire for each of the text.
+    pub ratio: Option<f64>,
 }
 
 pub struct Connect {
@@ -22,11 +26,13 @@ pub struct Connect {
     pub used_bytes: f64,
 }
 
+type Key = (String, String);
+
 #[derive(Default)]
 pub struct Report {
-    echoes: BTreeMap<(String, String), Vec<Echo>>,
-    connects: BTreeMap<(String, String), Vec<Connect>>,
-    failures: BTreeMap<(String, String), String>,
+    flows: BTreeMap<Key, Vec<Flow>>,
+    connects: BTreeMap<Key, Vec<Connect>>,
+    failures: BTreeMap<Key, String>,
     csv: Option<std::fs::File>,
 }
 
@@ -42,21 +48,21 @@ impl Report {
         Report { csv, ..Report::default() }
     }
 
-    pub fn echo(&mut self, peer: &str, cell: &str, echo: Echo) {
-        self.line(&format!("{peer},{cell},{:.4},{:.0},{:.3}", echo.cpu_us, echo.per_second, echo.busy));
-        self.echoes.entry((peer.into(), cell.into())).or_default().push(echo);
+    pub fn flow(&mut self, peer: &str, cell: &Cell, flow: Flow) {
+        let Flow { cpu_us, per_second, busy, ratio } = flow;
+        let ratio = ratio.map_or(String::new(), |ratio| format!("{ratio:.4}"));
+        self.line(&format!("{peer},{},{cpu_us:.4},{per_second:.0},{busy:.3},{ratio}", cell.name));
+        self.flows.entry((peer.into(), cell.name.clone())).or_default().push(flow);
     }
 
-    pub fn connect(&mut self, peer: &str, cell: &str, connect: Connect) {
-        self.line(&format!(
-            "{peer},{cell},{:.2},{:.0},{:.0},{:.0}",
-            connect.cpu_us, connect.per_second, connect.idle_bytes, connect.used_bytes
-        ));
-        self.connects.entry((peer.into(), cell.into())).or_default().push(connect);
+    pub fn connect(&mut self, peer: &str, cell: &Cell, connect: Connect) {
+        let Connect { cpu_us, per_second, idle_bytes, used_bytes } = connect;
+        self.line(&format!("{peer},{},{cpu_us:.2},{per_second:.0},{idle_bytes:.0},{used_bytes:.0}", cell.name));
+        self.connects.entry((peer.into(), cell.name.clone())).or_default().push(connect);
     }
 
-    pub fn failed(&mut self, peer: &str, cell: &str, error: &str) {
-        self.failures.insert((peer.into(), cell.into()), error.into());
+    pub fn failed(&mut self, peer: &str, cell: &Cell, error: &str) {
+        self.failures.insert((peer.into(), cell.name.clone()), error.into());
     }
 
     pub fn is_complete(&self) -> bool {
@@ -69,43 +75,19 @@ impl Report {
         }
     }
 
-    pub fn markdown(&self, peers: &[String], cells: &[String]) -> String {
+    pub fn markdown(&self, peers: &[&str], cells: &[Cell]) -> String {
         let mut text = String::new();
-        let echoes: Vec<_> = cells.iter().filter(|cell| !cell.starts_with('C')).collect();
-        if !echoes.is_empty() {
-            let cpu = |peer: &str, cell: &str| self.echo_median(peer, cell, |echo| echo.cpu_us);
-            table(&mut text, "CPU microseconds of the server per message", peers, &echoes, |peer, cell| {
-                cpu(peer, cell).map(short)
-            });
-            table(&mut text, "The same as a multiple of the raw TCP echo", peers, &echoes, |peer, cell| {
-                Some(format!("{:.2}", cpu(peer, cell)? / cpu("raw", cell)?))
-            });
-            table(
-                &mut text,
-                "Thousand messages per second (and how busy the server's core was)",
-                peers,
-                &echoes,
-                |peer, cell| {
-                    let rate = self.echo_median(peer, cell, |echo| echo.per_second)?;
-                    let busy = self.echo_median(peer, cell, |echo| echo.busy)?;
-                    Some(format!("{} ({:.0} %)", short(rate / 1000.0), busy * 100.0))
-                },
-            );
-        }
-        for cell in cells.iter().filter(|cell| cell.starts_with('C')) {
-            let columns = ["connects/s", "CPU µs each", "resident bytes each, idle", "after one 1 KiB message"]
-                .map(str::to_owned);
-            let columns: Vec<_> = columns.iter().collect();
-            table(&mut text, &format!("{} connections", &cell[1..]), peers, &columns, |peer, column| {
-                let index = columns.iter().position(|name| *name == column)?;
-                let values = self.connects.get(&(peer.to_owned(), cell.clone()))?;
-                Some(match index {
-                    0 => format!("{:.0}", median(values, |connect| connect.per_second)),
-                    1 => short(median(values, |connect| connect.cpu_us)),
-                    2 => format!("{:.0}", median(values, |connect| connect.idle_bytes)),
-                    _ => format!("{:.0}", median(values, |connect| connect.used_bytes)),
-                })
-            });
+        // Cells that can be compared stand in one table.
+        let group = |cell: &Cell| (cell.kind, cell.deflate.is_some(), cell.tls);
+        let mut groups: Vec<_> = cells.iter().map(group).collect();
+        groups.sort();
+        groups.dedup();
+        for of in groups {
+            let cells: Vec<_> = cells.iter().filter(|cell| group(cell) == of).collect();
+            match of.0 {
+                Kind::Connect => cells.iter().for_each(|cell| self.connect_table(&mut text, peers, cell)),
+                _ => self.flow_tables(&mut text, peers, &cells),
+            }
         }
         for ((peer, cell), error) in &self.failures {
             let _ = writeln!(text, "- {peer}, {cell}: failed: {error}");
@@ -113,22 +95,90 @@ impl Report {
         text
     }
 
-    fn echo_median(&self, peer: &str, cell: &str, value: impl Fn(&Echo) -> f64) -> Option<f64> {
-        Some(median(self.echoes.get(&(peer.to_owned(), cell.to_owned()))?, value))
+    fn flow_tables(&self, text: &mut String, peers: &[&str], cells: &[&Cell]) {
+        let first = cells[0];
+        let who = if first.kind == Kind::Send { "client" } else { "server" };
+        let what = match first.kind {
+            Kind::Echo if first.deflate.is_some() => "Compressed echo",
+            Kind::Echo if first.tls => "Echo over TLS",
+            Kind::Echo => "Echo",
+            Kind::Turns => "Connections that take turns",
+            Kind::Events => "Messages taken",
+            Kind::Work => "Echo after work of 10 µs",
+            Kind::FanOut => "Fan-out, by delivered message",
+            Kind::Send => "Sending as a client",
+            Kind::Connect => "",
+        };
+        let (base, base_name) = match first.kind {
+            Kind::Work => ("wsplug", "one network thread"),
+            _ if first.deflate.is_some() => ("codec", "the codec alone"),
+            _ if first.tls => ("tokio-raw", "TLS on tokio without WebSocket"),
+            _ => ("raw", "raw TCP in C"),
+        };
+        let columns: Vec<_> = cells.iter().map(|cell| cell.name.as_str()).collect();
+        let get = |peer: &str, cell: &str, value: fn(&Flow) -> f64| {
+            Some(median(self.flows.get(&(peer.to_owned(), cell.to_owned()))?, value))
+        };
+        let peers: Vec<_> = peers
+            .iter()
+            .copied()
+            .filter(|peer| columns.iter().any(|cell| get(peer, cell, |_| 0.0).is_some()))
+            .collect();
+        table(text, &format!("{what}: CPU microseconds of the {who} per message"), &peers, &columns, |peer, cell| {
+            get(peer, cell, |flow| flow.cpu_us).map(short)
+        });
+        if peers.contains(&base) {
+            let title = format!("{what}: CPU as a multiple of {base_name}");
+            table(text, &title, &peers, &columns, |peer, cell| {
+                Some(format!("{:.2}", get(peer, cell, |flow| flow.cpu_us)? / get(base, cell, |flow| flow.cpu_us)?))
+            });
+        }
+        let title = format!("{what}: thousand messages per second (and how busy the {who} kept a core)");
+        table(text, &title, &peers, &columns, |peer, cell| {
+            let (rate, busy) = (get(peer, cell, |flow| flow.per_second)?, get(peer, cell, |flow| flow.busy)?);
+            Some(format!("{} ({:.0} %)", short(rate / 1000.0), busy * 100.0))
+        });
+        if first.deflate.is_some() {
+            table(text, &format!("{what}: bytes on the wire for each of the text"), &peers, &columns, |peer, cell| {
+                get(peer, cell, |flow| flow.ratio.unwrap_or(f64::NAN)).map(|ratio| format!("{ratio:.3}"))
+            });
+        }
+    }
+
+    fn connect_table(&self, text: &mut String, peers: &[&str], cell: &Cell) {
+        const COLUMNS: [&str; 4] =
+            ["connects/s", "CPU µs each", "resident bytes each, idle", "after one 1 KiB message"];
+        let get = |peer: &str| self.connects.get(&(peer.to_owned(), cell.name.clone()));
+        let peers: Vec<_> = peers.iter().copied().filter(|peer| get(peer).is_some()).collect();
+        let kind = match (cell.deflate, cell.tls) {
+            (Some(deflate), _) if deflate.keeps_context => ", compressing, contexts kept",
+            (Some(_), _) => ", compressing, no context kept",
+            (None, true) => ", TLS",
+            (None, false) => "",
+        };
+        table(text, &format!("{} connections{kind}", cell.connections), &peers, &COLUMNS, |peer, column| {
+            let values = get(peer)?;
+            Some(match COLUMNS.iter().position(|name| *name == column)? {
+                0 => format!("{:.0}", median(values, |connect| connect.per_second)),
+                1 => short(median(values, |connect| connect.cpu_us)),
+                2 => format!("{:.0}", median(values, |connect| connect.idle_bytes)),
+                _ => format!("{:.0}", median(values, |connect| connect.used_bytes)),
+            })
+        });
     }
 }
 
 fn table(
     text: &mut String,
     title: &str,
-    peers: &[String],
-    columns: &[&String],
+    peers: &[&str],
+    columns: &[&str],
     value: impl Fn(&str, &str) -> Option<String>,
 ) {
     let _ = writeln!(text, "{title}:\n");
-    let _ = write!(text, "| server |");
+    let _ = write!(text, "| |");
     columns.iter().for_each(|column| {
-        let _ = write!(text, " {} |", column.replace(':', " "));
+        let _ = write!(text, " {} |", column.replace([':', '+'], " "));
     });
     let _ = writeln!(text, "\n|---|{}", "---|".repeat(columns.len()));
     for peer in peers {

@@ -1,4 +1,4 @@
-//! Knows how to start an echo server on its own core and what it has used so far.
+//! Knows how to start a server, or a client, on its own core and what it has used so far.
 //! Does not know what it is loaded with.
 
 use std::io::{self, BufRead, BufReader, Error};
@@ -8,33 +8,30 @@ use std::time::Duration;
 
 pub struct Server {
     child: Child,
-    pub port: u16,
 }
 
 impl Server {
-    /// Starts the command pinned to `core`; its first line of output is the port.
-    pub fn start(command: &[String], core: usize) -> io::Result<Server> {
+    /// Starts the command pinned to these cores.
+    pub fn start(command: &[String], task: Vec<(&str, String)>, cores: &[usize]) -> io::Result<Server> {
+        let cores = cores.to_vec();
         let mut start = Command::new(&command[0]);
-        start.args(&command[1..]).stdin(Stdio::null()).stdout(Stdio::piped());
+        start.args(&command[1..]).envs(task).stdin(Stdio::null()).stdout(Stdio::piped());
         // SAFETY: only async-signal-safe calls between fork and exec.
         unsafe {
             start.pre_exec(move || {
                 // Ended with us, however we end.
                 libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-                pin(core)
+                pin(&cores)
             });
         }
-        let mut child = start.spawn()?;
+        Ok(Server { child: start.spawn()? })
+    }
+
+    /// The port, which is the server's first line of output.
+    pub fn port(&mut self) -> io::Result<u16> {
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut line)?;
-        match line.trim().parse() {
-            Ok(port) => Ok(Server { child, port }),
-            Err(_) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                Err(Error::other(format!("no port on its first line: {line:?}")))
-            }
-        }
+        BufReader::new(self.child.stdout.take().expect("it is piped, and asked once")).read_line(&mut line)?;
+        line.trim().parse().map_err(|_| Error::other(format!("no port on its first line: {line:?}")))
     }
 
     /// User and system time of all its threads, those that have ended too.
@@ -64,12 +61,12 @@ impl Drop for Server {
     }
 }
 
-/// Pins the calling thread, and what it starts, to one core.
-pub fn pin(core: usize) -> io::Result<()> {
+/// Pins the calling thread, and what it starts, to these cores.
+pub fn pin(cores: &[usize]) -> io::Result<()> {
     // SAFETY: the set is plain data and outlives the call.
     let result = unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
-        libc::CPU_SET(core, &mut set);
+        cores.iter().for_each(|&core| libc::CPU_SET(core, &mut set));
         libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set)
     };
     if result == 0 { Ok(()) } else { Err(Error::last_os_error()) }

@@ -1,9 +1,11 @@
-//! Echo servers on the Rust WebSocket libraries, one thread each, as their documentation shows them.
-//! The argument picks one; the first line of output is the port. Text and binary messages come back as they are.
+//! Servers on the Rust WebSocket libraries, one thread each, as their documentation shows them; and clients that send.
+//! The argument picks the library, BENCH_ROLE what is done. A server's first line of output is the port. Text and binary
+//! messages come back as they are.
 
 mod fastwebsockets;
 mod raw;
 mod sockudo;
+mod task;
 mod tokio_websockets;
 mod tungstenite;
 mod yawc;
@@ -14,6 +16,9 @@ use std::net::Ipv4Addr;
 
 use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 type Ended = Result<(), Box<dyn Error + Send + Sync>>;
 
@@ -21,16 +26,24 @@ fn main() -> Ended {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let peer = std::env::args().nth(1).unwrap_or_default();
     runtime.block_on(async {
-        match peer.as_str() {
-            "tokio-raw" => serve(raw::echo).await,
-            "tungstenite" => serve(tungstenite::echo).await,
-            "tungstenite-batched" => serve(tungstenite::echo_batched).await,
-            "fastwebsockets" => serve(fastwebsockets::serve).await,
-            "yawc" => serve(yawc::serve).await,
-            "yawc-tuned" => serve(yawc::serve_tuned).await,
-            "sockudo" => serve(sockudo::echo).await,
-            "tokio-websockets" => serve(tokio_websockets::echo).await,
-            _ => Err(format!("no peer is called {peer:?}").into()),
+        match (peer.as_str(), task::role().as_str(), task::tls()?) {
+            ("tokio-raw", "echo", None) => serve(raw::echo).await,
+            ("tokio-raw", "echo", Some(tls)) => serve_tls(tls, raw::echo).await,
+            ("tungstenite", "echo", None) => serve(tungstenite::echo).await,
+            ("tungstenite", "echo", Some(tls)) => serve_tls(tls, tungstenite::echo).await,
+            ("tungstenite-batched", "echo", None) => serve(tungstenite::echo_batched).await,
+            ("tungstenite-batched", "echo", Some(tls)) => serve_tls(tls, tungstenite::echo_batched).await,
+            ("tungstenite", "fan-out", None) => serve(tungstenite::fan_out).await,
+            ("tungstenite-batched", "fan-out", None) => serve(tungstenite::fan_out_batched).await,
+            ("tungstenite", "send", None) => tungstenite::send(false).await,
+            ("tungstenite-batched", "send", None) => tungstenite::send(true).await,
+            ("fastwebsockets", "echo", None) => serve(fastwebsockets::serve).await,
+            ("yawc", "echo", None) => serve(yawc::serve).await,
+            ("yawc-tuned", "echo", None) => serve(yawc::serve_tuned).await,
+            ("sockudo", "echo", None) => serve(sockudo::echo).await,
+            ("sockudo", "fan-out", None) => serve(sockudo::fan_out).await,
+            ("tokio-websockets", "echo", None) => serve(tokio_websockets::echo).await,
+            (_, role, _) => Err(format!("{peer:?} cannot do {role}").into()),
         }
     })
 }
@@ -39,14 +52,36 @@ async fn serve<F>(connection: fn(TcpStream) -> F) -> Ended
 where
     F: Future<Output = Ended> + Send + 'static,
 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    println!("{}", listener.local_addr()?.port());
+    let listener = listen().await?;
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
         // How a connection ends is for the load generator to judge.
         tokio::spawn(async move { drop(connection(stream).await) });
     }
+}
+
+async fn serve_tls<F>(tls: TlsAcceptor, connection: fn(TlsStream<TcpStream>) -> F) -> Ended
+where
+    F: Future<Output = Ended> + Send + 'static,
+{
+    let listener = listen().await?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let tls = tls.clone();
+        tokio::spawn(async move {
+            if let Ok(stream) = tls.accept(stream).await {
+                drop(connection(stream).await);
+            }
+        });
+    }
+}
+
+async fn listen() -> Result<TcpListener, Box<dyn Error + Send + Sync>> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    println!("{}", listener.local_addr()?.port());
+    Ok(listener)
 }
 
 /// Everything that is there is answered before one flush.
@@ -67,4 +102,36 @@ where
         socket.flush().await?;
     }
     Ok(())
+}
+
+/// What comes is published; what was published is sent, with one flush for all that is there if `batched`.
+async fn fan_out<S, M, E>(
+    mut socket: S,
+    mut published: UnboundedReceiver<M>,
+    is_data: fn(&M) -> bool,
+    publish: impl Fn(M),
+    batched: bool,
+) -> Ended
+where
+    S: Stream<Item = Result<M, E>> + Sink<M, Error = E> + Unpin,
+    E: Error + Send + Sync + 'static,
+{
+    loop {
+        tokio::select! {
+            message = socket.next() => match message.transpose()? {
+                Some(message) if is_data(&message) => publish(message),
+                Some(_) => {}
+                None => return Ok(()),
+            },
+            Some(message) = published.recv() => {
+                socket.feed(message).await?;
+                if batched {
+                    while let Ok(message) = published.try_recv() {
+                        socket.feed(message).await?;
+                    }
+                }
+                socket.flush().await?;
+            }
+        }
+    }
 }

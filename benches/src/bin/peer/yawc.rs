@@ -7,9 +7,9 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, server::conn::http1};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use yawc::{OpCode, Options, WebSocket, WebSocketError};
+use yawc::{CompressionLevel, OpCode, Options, WebSocket, WebSocketError};
 
-use crate::Ended;
+use crate::{Ended, task};
 
 pub async fn serve(stream: TcpStream) -> Ended {
     serve_with(stream, Options::default()).await
@@ -21,7 +21,13 @@ pub async fn serve_tuned(stream: TcpStream) -> Ended {
     serve_with(stream, options).await
 }
 
-async fn serve_with(stream: TcpStream, options: Options) -> Ended {
+async fn serve_with(stream: TcpStream, mut options: Options) -> Ended {
+    if let Some(deflate) = task::deflate() {
+        options = options.with_compression_level(CompressionLevel::new(deflate.level));
+        if !deflate.keeps_context {
+            options = options.server_no_context_takeover().client_no_context_takeover();
+        }
+    }
     let upgrade = service_fn(|request| upgrade(request, options.clone().with_limits(16 << 20, 16 << 20)));
     http1::Builder::new().serve_connection(TokioIo::new(stream), upgrade).with_upgrades().await?;
     Ok(())

@@ -1,6 +1,7 @@
-/* The limit: a TCP echo without WebSocket, one thread, epoll, one read and one write per readiness.
-   It answers the upgrade request with a constant 101 and then returns, for each frame of `in` bytes, `out` bytes
-   (the request's path is /in/out), so that it moves as many bytes each way as a WebSocket echo does. */
+/* The limit: TCP without WebSocket, one thread, epoll, one read and one write per readiness.
+   It answers the upgrade request with a constant 101 and then returns, for each `in` bytes, `out` bytes
+   (the request's path is /in/out), so that it moves as many bytes each way as a WebSocket server does: to the connection
+   that they came from, or with BENCH_ROLE=fan-out to every one. With BENCH_ROLE=send it is a client. Prints its port. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <netinet/in.h>
@@ -19,11 +20,16 @@ enum { READ_LEAST = 512 * 1024, BUFFER = 4 * 1024 * 1024 };
 
 typedef struct {
     int fd;
+    int index;             /* in `all` */
     uint32_t in, out;      /* frame sizes; in == 0 before the upgrade */
     uint32_t partial;      /* bytes of the current frame received so far */
     char *rest;            /* what the socket did not take; nothing is read meanwhile */
     size_t rest_at, rest_length;
 } Connection;
+
+enum { MOST = 65536 };
+static Connection *all[MOST];
+static int open_count, fans_out;
 
 static const char UPGRADED[] =
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -33,6 +39,8 @@ static char buffer[BUFFER];
 static int poller;
 
 static void drop(Connection *connection) {
+    all[connection->index] = all[--open_count];
+    all[connection->index]->index = connection->index;
     close(connection->fd);
     free(connection->rest);
     free(connection);
@@ -53,6 +61,18 @@ static size_t due(Connection *connection, size_t length) {
     return total / connection->in * connection->out + smaller(connection->partial, connection->out) - sent;
 }
 
+/* Sends so many bytes of the buffer, or keeps what the socket does not take. */
+static void give(Connection *connection, size_t answer) {
+    ssize_t sent = connection->rest ? 0 : send(connection->fd, buffer, answer, MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN) return; /* its next read tells */
+    if (sent < 0) sent = 0;
+    if ((size_t)sent == answer) return;
+    if (!connection->rest) wait_for(connection, EPOLLOUT);
+    connection->rest = realloc(connection->rest, connection->rest_length + answer - sent);
+    memcpy(connection->rest + connection->rest_length, buffer + sent, answer - sent);
+    connection->rest_length += answer - sent;
+}
+
 static void readable(Connection *connection) {
     size_t room = smaller(connection->in * (size_t)2, BUFFER);
     if (room < READ_LEAST) room = READ_LEAST;
@@ -70,19 +90,9 @@ static void readable(Connection *connection) {
         return;
     }
     size_t answer = due(connection, length);
-    ssize_t sent = answer ? send(connection->fd, buffer, answer, MSG_NOSIGNAL) : 0;
-    if (sent < 0 && errno != EAGAIN) {
-        drop(connection);
-        return;
-    }
-    if (sent < 0) sent = 0;
-    if ((size_t)sent < answer) {
-        connection->rest_at = 0;
-        connection->rest_length = answer - sent;
-        connection->rest = malloc(connection->rest_length);
-        memcpy(connection->rest, buffer + sent, connection->rest_length);
-        wait_for(connection, EPOLLOUT);
-    }
+    if (!answer) return;
+    if (!fans_out) give(connection, answer);
+    else for (int i = 0; i < open_count; i++) give(all[i], answer);
 }
 
 static void writable(Connection *connection) {
@@ -96,29 +106,50 @@ static void writable(Connection *connection) {
     if (connection->rest_at == connection->rest_length) {
         free(connection->rest);
         connection->rest = NULL;
+        connection->rest_at = connection->rest_length = 0;
         wait_for(connection, EPOLLIN);
     }
 }
 
 static void accept_all(int listener) {
     int fd;
-    while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+    while (open_count < MOST && (fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
         int on = 1;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         Connection *connection = calloc(1, sizeof *connection);
         connection->fd = fd;
+        connection->index = open_count;
+        all[open_count++] = connection;
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
         epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event);
     }
 }
 
+/* A client: as many bytes as messages would have, in large pieces. */
+static int send_all(const char *port) {
+    static const char request[] =
+        "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(atoi(port)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    if (connect(fd, (struct sockaddr *)&address, sizeof address)
+        || send(fd, request, sizeof request - 1, MSG_NOSIGNAL) < 0 || recv(fd, buffer, 1024, 0) <= 0)
+        return 1;
+    while (send(fd, buffer, 256 * 1024, MSG_NOSIGNAL) > 0) {}
+    return 0;
+}
+
 int main(void) {
+    const char *role = getenv("BENCH_ROLE");
+    if (role && strcmp(role, "send") == 0) return send_all(getenv("BENCH_PORT"));
+    fans_out = role && strcmp(role, "fan-out") == 0;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
     if (bind(listener, (struct sockaddr *)&address, size) || listen(listener, 1024)
         || getsockname(listener, (struct sockaddr *)&address, &size)) {
-        perror("raw_echo");
+        perror("raw");
         return 1;
     }
     printf("%d\n", ntohs(address.sin_port));
