@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 use super::config::{CLIENT_STOP, CLIENTS, Config, Shared, closing, parse_url};
-use super::options::{ClientOptions, Options, StartOptions, StopOptions, parse};
+use super::options::{ClientOptions, Name, Options, StartOptions, StopOptions, parse};
 use super::pull;
 use super::reply::{self, Reply};
 use super::servers::may_wait;
@@ -81,7 +81,7 @@ fn apply(config: &mut Config<ClientOptions>, given: &Map<String, Value>) -> Resu
         changed.own.url = config.own.url.clone();
     }
     if !changed.own.url.is_empty() {
-        parse_url(&changed.own.url)?;
+        parse_url(&changed.own)?;
     }
     *config = changed;
     Ok(())
@@ -105,7 +105,7 @@ fn without_userinfo(url: &str) -> String {
     }
 }
 
-fn ignored(given: &Map<String, Value>, more: &[&[&'static str]]) -> Option<(String, Value)> {
+fn ignored(given: &Map<String, Value>, more: &[&[Name]]) -> Option<(String, Value)> {
     Config::<ClientOptions>::ignored(given, more).map(|ignored| ("ignoredOptions".into(), ignored))
 }
 

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 use super::options::{
-    ClientOptions, ConnectionOptions, Options, ServerOptions, TagOptions, ignored,
+    ClientOptions, ConnectionOptions, Name, Options, ServerOptions, TagOptions, ignored,
 };
 use super::values::{Int, Paths};
 use crate::client::{self, Backoff, Target};
@@ -22,6 +22,7 @@ use crate::protocol::url::Url;
 use crate::protocol::{Role, close};
 use crate::registry::RefMap;
 use crate::server;
+use crate::transport::tls;
 
 /// The options of one object.
 #[derive(Clone)]
@@ -58,9 +59,12 @@ impl Config<ServerOptions> {
     }
 
     /// What a start needs.
-    pub fn plan(&self) -> server::Plan {
+    pub fn plan(&self) -> Result<server::Plan> {
         let own = &self.own;
-        server::Plan {
+        let tls = own.tls.0.as_deref().map(|wishes| {
+            tls::ServerConfig::new(wishes.clone()).map_err(|problem| Error::option("tls", problem))
+        });
+        Ok(server::Plan {
             host: own.host.clone(),
             port: own.port.0 as u16,
             entrance: server::Entrance {
@@ -68,6 +72,7 @@ impl Config<ServerOptions> {
                 max_pending: own.max_pending.0 as usize,
                 handshake_timeout: millis(own.handshake_timeout),
                 head: self.head_limits(),
+                tls: tls.transpose()?,
             },
             max_connections: own.max_connections.0 as usize,
             max_per_ip: own.max_per_ip.0 as usize,
@@ -78,7 +83,7 @@ impl Config<ServerOptions> {
             auth: own.auth.clone(),
             files: own.files.0.clone(),
             settings: self.settings(),
-        }
+        })
     }
 }
 
@@ -103,9 +108,14 @@ impl Config<ClientOptions> {
                 "url is not set; give ws://host[:port][/path]",
             ));
         }
-        let url = parse_url(&own.url)?;
+        let url = parse_url(own)?;
+        let tls = url.secure.then(|| {
+            let wishes = own.tls.clone().and_then(|tls| tls.0).unwrap_or_default();
+            tls::ClientConfig::new(&wishes).map_err(|problem| Error::option("tls", problem))
+        });
         Ok(client::Plan {
             target: Target {
+                tls: tls.transpose()?,
                 url,
                 protocols: own.protocols.0.clone(),
                 headers: own.headers.0.clone(),
@@ -127,14 +137,23 @@ impl Config<ClientOptions> {
     }
 }
 
-/// A url, or the error that names the option.
-pub fn parse_url(text: &str) -> Result<Url> {
+/// The url, or the error that names the option. What `tls` asks for makes a ws: url a wss: one.
+pub fn parse_url(own: &ClientOptions) -> Result<Url> {
+    let wants_tls = own.tls.as_ref().map(|tls| tls.0.is_some());
+    let rest = match own.url.split_once(':') {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("ws") => Some(rest),
+        _ => None,
+    };
+    let text = match (wants_tls, rest) {
+        (Some(true), Some(rest)) => &format!("wss:{rest}"),
+        _ => &own.url,
+    };
     let url =
         Url::parse(text).map_err(|problem| Error::option("url", format!("url: {problem}")))?;
-    if url.secure {
+    if url.secure && wants_tls == Some(false) {
         return Err(Error::option(
-            "url",
-            "url: wss:// is not in this version of wsplug; use ws://",
+            "tls",
+            "tls is false and the url is wss:; leave tls out or use ws:",
         ));
     }
     Ok(url)
@@ -218,7 +237,7 @@ impl<T: Options> Config<T> {
     }
 
     /// The options that this object does not know.
-    pub fn ignored(given: &Map<String, Value>, more: &[&[&'static str]]) -> Option<Value> {
+    pub fn ignored(given: &Map<String, Value>, more: &[&[Name]]) -> Option<Value> {
         let mut groups = vec![TagOptions::NAMES, T::NAMES, ConnectionOptions::NAMES];
         groups.extend(more);
         ignored(given, &groups)

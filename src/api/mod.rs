@@ -9,6 +9,7 @@ mod options;
 mod pull;
 mod reply;
 mod servers;
+mod tls;
 mod values;
 
 pub use crate::connection::send_inline as client_send_inline;

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::json;
+use super::tls::{ClientTls, ServerTls};
 use super::values::{
     Deflate, Files, HeaderFields, Hosts, Int, Int32, Later, OptionValue, Paths, Protocols, Refs,
     Seconds, nearest,
@@ -26,10 +27,13 @@ pub struct Row {
     pub meaning: &'static str,
 }
 
+/// An option's name and, of an object, the names of its members.
+pub type Name = (&'static str, &'static [&'static str]);
+
 /// A group of options.
 pub trait Options: Clone + Default {
     /// Their names.
-    const NAMES: &'static [&'static str];
+    const NAMES: &'static [Name];
     /// Takes the options of this group out of `given`; nothing is changed if one is wrong.
     fn apply(&mut self, given: &Map<String, Value>) -> Result<()>;
     /// The present values, under the same names.
@@ -54,7 +58,7 @@ macro_rules! options {
         }
 
         impl Options for $name {
-            const NAMES: &'static [&'static str] = &[$( $json, )*];
+            const NAMES: &'static [Name] = &[$( ($json, <$type as OptionValue>::MEMBERS), )*];
 
             fn apply(&mut self, given: &Map<String, Value>) -> Result<()> {
                 let mut changed = self.clone();
@@ -133,6 +137,8 @@ options! {
         "auth" auth: Auth = Auth::default();
         /// Files that plain GETs for exactly these paths are answered with, read anew each time; GETs for other paths get 404.
         "files" files: Files = Files::default();
+        /// TLS: an object with certFile and keyFile (a path or PEM text; the chain behind the certificate), certificates (an array of such objects: the one for the name that a client asks for, else the first), clientCaFile (the authorities of clients, which then must show a certificate), minVersion, maxVersion ("1.2", "1.3"), ciphers and alpn (arrays). Files that change are read again without losing a connection.
+        "tls" tls: ServerTls = ServerTls::default();
     }
 }
 
@@ -157,6 +163,8 @@ options! {
         "maxRetries" max_retries: Int<0, 1_000_000> = Int(0);
         /// Tries again also where the first try fails, which otherwise ends the start.
         "retryFirst" retry_first: bool = false;
+        /// TLS: true, or an object with caFile (whom to believe: "SYSTEM", a path, PEM text, or "NONE": everybody, nothing is verified), certFile and keyFile (the client's own certificate and key: a path or PEM text), disableHostnameValidation, serverName (where it is not the url's host), minVersion, maxVersion ("1.2", "1.3"), ciphers and alpn (arrays). A wss: url is TLS without it; with it, a ws: url is a wss: one.
+        "tls" tls: Option<ClientTls> = None;
         /// Proxies are not in this version.
         "proxy" proxy: Later = Later;
     }
@@ -197,8 +205,6 @@ options! {
         "perMessageDeflate" deflate: Deflate = Deflate::default();
         /// Turns compression off; excludes `perMessageDeflate`.
         "disablePerMessageDeflate" disable_deflate: Option<bool> = None;
-        /// TLS is not in this version.
-        "tls" tls: Later = Later;
     }
 }
 
@@ -254,19 +260,22 @@ options! {
 const ECHOED: &[&str] = &["ref", "success", "ignoredOptions"];
 
 /// The options of `given` that none of `groups` knows, each with the nearest known name.
-pub fn ignored(given: &Map<String, Value>, groups: &[&[&'static str]]) -> Option<Value> {
-    let names = || groups.iter().flat_map(|group| group.iter().copied());
+pub fn ignored(given: &Map<String, Value>, groups: &[&[Name]]) -> Option<Value> {
+    let options = || groups.iter().flat_map(|group| group.iter().copied());
+    let names = || options().map(|(name, _)| name);
     let mut unknown: Vec<Value> = given
         .keys()
         .filter(|key| !ECHOED.contains(&key.as_str()) && !names().any(|name| name == *key))
         .map(|key| json!({ "option": key, "didYouMean": nearest(key, names()) }))
         .collect();
-    let members = given.get("perMessageDeflate").and_then(Value::as_object);
-    for member in members.iter().flat_map(|members| members.keys()) {
-        let known = || Deflate::MEMBERS.iter().copied();
-        if !known().any(|name| name == member) {
-            let option = format!("perMessageDeflate.{member}");
-            unknown.push(json!({ "option": option, "didYouMean": nearest(member, known()) }));
+    for (name, known) in options().filter(|(_, known)| !known.is_empty()) {
+        let members = given.get(name).and_then(Value::as_object);
+        for member in members.iter().flat_map(|members| members.keys()) {
+            if !known.contains(&member.as_str()) {
+                let option = format!("{name}.{member}");
+                let near = nearest(member, known.iter().copied());
+                unknown.push(json!({ "option": option, "didYouMean": near }));
+            }
         }
     }
     (!unknown.is_empty()).then_some(Value::Array(unknown))

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::clients::find_peer;
 use super::config::{Config, SERVER_STOP, SERVERS, Shared, closing};
-use super::options::{Options, SendOptions, ServerOptions, StopOptions, parse};
+use super::options::{Name, Options, SendOptions, ServerOptions, StopOptions, parse};
 use super::pull;
 use super::reply::{self, Reply};
 use crate::callback;
@@ -79,7 +79,7 @@ fn create(options: &str) -> Result<(i32, Map<String, Value>)> {
     Ok((server.server, reply))
 }
 
-fn ignored(given: &Map<String, Value>, more: &[&[&'static str]]) -> Option<(String, Value)> {
+fn ignored(given: &Map<String, Value>, more: &[&[Name]]) -> Option<(String, Value)> {
     Config::<ServerOptions>::ignored(given, more).map(|ignored| ("ignoredOptions".into(), ignored))
 }
 
@@ -111,11 +111,14 @@ fn start(server: i32, options: &str) -> Result<Map<String, Value>> {
     }
     let (plan, host) = {
         let mut config = config.lock();
-        config.apply(&given)?;
-        config.own.unite_paths();
+        let mut changed = config.clone();
+        changed.apply(&given)?;
+        changed.own.unite_paths();
+        let plan = changed.plan()?;
+        *config = changed;
         let channel = server.source.channel();
         channel.set_tag(config.tag(), config.credit());
-        (config.plan(), config.own.host.clone())
+        (plan, config.own.host.clone())
     };
     let port = server.start(plan, threads)?;
     let mut reply = Map::new();

@@ -14,6 +14,8 @@ use crate::protocol::url::split_host_port;
 
 /// One kind of value.
 pub trait OptionValue: Sized {
+    /// Of an object, the names of its members.
+    const MEMBERS: &'static [&'static str] = &[];
     /// Reads a value; the error says what is expected and what was given.
     fn read(value: &Value) -> Result<Self, String>;
     /// The value as replies show it; none for secrets.
@@ -22,7 +24,8 @@ pub trait OptionValue: Sized {
     fn expected() -> String;
 }
 
-fn wrong<T: OptionValue>(value: &Value) -> String {
+/// The error where a value is none of `T`'s.
+pub fn wrong<T: OptionValue>(value: &Value) -> String {
     let given = match value {
         Value::Number(number) => number.to_string(),
         Value::String(text) if text.len() <= 100 => format!("\"{text}\""),
@@ -133,6 +136,8 @@ impl<const MAX: i64> OptionValue for Seconds<MAX> {
 
 /// Text that was not given is not shown.
 impl<T: OptionValue> OptionValue for Option<T> {
+    const MEMBERS: &'static [&'static str] = T::MEMBERS;
+
     fn read(value: &Value) -> Result<Self, String> {
         T::read(value).map(Some)
     }
@@ -454,18 +459,6 @@ impl Default for Deflate {
 }
 
 impl Deflate {
-    /// The members.
-    pub const MEMBERS: [&str; 8] = [
-        "enabled",
-        "clientNoContextTakeover",
-        "serverNoContextTakeover",
-        "serverMaxWindowBits",
-        "clientMaxWindowBits",
-        "threshold",
-        "level",
-        "memLevel",
-    ];
-
     fn is_enabled(&self, role: Role) -> bool {
         self.enabled.unwrap_or(role == Role::Server)
     }
@@ -501,6 +494,17 @@ impl Deflate {
 }
 
 impl OptionValue for Deflate {
+    const MEMBERS: &'static [&'static str] = &[
+        "enabled",
+        "clientNoContextTakeover",
+        "serverNoContextTakeover",
+        "serverMaxWindowBits",
+        "clientMaxWindowBits",
+        "threshold",
+        "level",
+        "memLevel",
+    ];
+
     fn read(value: &Value) -> Result<Self, String> {
         let object = value.as_object().ok_or_else(|| wrong::<Self>(value))?;
         let mut deflate = Deflate::default();

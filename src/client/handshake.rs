@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::answer;
+use crate::connection::tls_info;
 use crate::error::HttpAnswer;
 use crate::events::OpenInfo;
 use crate::protocol::deflate::{Agreed, Wishes};
 use crate::protocol::head::{HeadScanner, Limits, Response};
 use crate::protocol::upgrade::{self, ClientRequest};
 use crate::protocol::url::Url;
-use crate::transport::{self, Stream};
+use crate::transport::{self, Stream, tls};
 
 /// What the opening needs.
 #[derive(Clone)]
@@ -22,6 +23,8 @@ pub struct Target {
     pub protocols: Vec<String>,
     /// Headers of the host.
     pub headers: Vec<(String, String)>,
+    /// How TLS is spoken; none: it is not.
+    pub tls: Option<tls::ClientConfig>,
     /// The compression to offer; none: none.
     pub deflate: Option<Wishes>,
     /// What the answer may be at most.
@@ -81,6 +84,7 @@ impl Progress {
         match self.0.load(Relaxed) {
             0 => "its name is still being looked up",
             1 => "no address of it answers",
+            2 => "it does not answer in TLS",
             _ => "it does not answer the upgrade request",
         }
     }
@@ -96,8 +100,14 @@ pub async fn open(target: &Target, progress: &Progress) -> Result<Opened, Failur
     )?;
     let addresses = transport::resolve(&target.url.host, target.url.port).await?;
     progress.0.store(1, Relaxed);
-    let stream = transport::connect(&target.url.host, addresses).await?;
-    progress.0.store(2, Relaxed);
+    let mut stream = transport::connect(&target.url.host, addresses).await?;
+    if let Some(config) = &target.tls {
+        progress.0.store(2, Relaxed);
+        let host = &target.url.host;
+        let secured = tls::connect(stream, config, host).await;
+        stream = secured.map_err(|problem| format!("TLS with \"{host}\": {problem}"))?;
+    }
+    progress.0.store(3, Relaxed);
     let broken = |error: std::io::Error| format!("{}: {error}", stream.peer());
     stream.write_all(&request.encode()).await.map_err(broken)?;
     let (response, rest) = read_response(&stream, &target.head).await?;
@@ -128,6 +138,7 @@ pub async fn open(target: &Target, progress: &Progress) -> Result<Opened, Failur
         extensions,
         remote_ip: peer.ip().to_string(),
         remote_port: peer.port(),
+        tls: tls_info(&stream),
     };
     Ok(Opened {
         stream,

@@ -157,6 +157,13 @@ impl Client {
         threads: &Threads,
         answer: Option<Arc<Answer>>,
     ) -> Result<()> {
+        let tls = plan.target.tls.as_ref();
+        if tls.is_some_and(|tls| !tls.is_verified()) {
+            log::warn!(
+                "client {}: anybody can pose as the server: its certificate or its name is not verified (tls)",
+                self.client
+            );
+        }
         let run = Arc::new(Run {
             stop: Mutex::new(None),
             stopped: Notify::new(),

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::{Error, Result, Status};
-use crate::events::Source;
+use crate::events::{Source, TlsInfo};
 use crate::protocol::deflate::{self, Agreed, CompressionError, Outgoing, Shape, Wishes};
 use crate::protocol::frame::{self, MAX_CONTROL, Opcode};
 use crate::protocol::receiver::Limits;
@@ -358,6 +358,21 @@ impl Connection {
     pub fn is_open(&self) -> bool {
         self.outbox.lock().stage == Stage::Open
     }
+}
+
+/// What a stream's peer agreed to in TLS, for the host.
+pub fn tls_info(stream: &Stream) -> Option<TlsInfo> {
+    stream.tls().map(|info| {
+        let peer = info.peer.clone().unwrap_or_default();
+        TlsInfo {
+            version: info.version.clone(),
+            cipher: info.cipher.clone(),
+            alpn: info.alpn.clone(),
+            verified: info.is_verified,
+            peer_subject: peer.subject,
+            peer_fingerprint: peer.fingerprint,
+        }
+    })
 }
 
 /// Sends to `client` if the calling thread delivers its messages inline and nothing stands in the way; false: it was not

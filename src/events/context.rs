@@ -5,7 +5,7 @@ use data_encoding::BASE64;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{ErrorInfo, Event, OpenInfo};
+use super::{ErrorInfo, Event, OpenInfo, TlsInfo};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -143,8 +143,13 @@ fn open(info: &OpenInfo) -> Map<String, Value> {
     context.insert("extensions".into(), info.extensions.as_str().into());
     context.insert("remoteIp".into(), info.remote_ip.as_str().into());
     context.insert("remotePort".into(), info.remote_port.into());
-    context.insert("tls".into(), false.into());
+    context.insert("tls".into(), tls_value(info.tls.as_ref()));
     context
+}
+
+/// What was agreed in TLS, or false.
+pub fn tls_value(info: Option<&TlsInfo>) -> Value {
+    info.map_or(false.into(), |info| serde_json::json!(info))
 }
 
 /// Headers as a JSON object; what came more than once is one list (RFC 9110 § 5.3; cookies: RFC 6265 § 5.4).

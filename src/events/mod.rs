@@ -61,6 +61,26 @@ pub struct OpenInfo {
     pub remote_ip: String,
     /// The peer's port.
     pub remote_port: u16,
+    /// What was agreed in TLS; none without.
+    pub tls: Option<TlsInfo>,
+}
+
+/// What was agreed with the peer in TLS.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TlsInfo {
+    /// "1.2" or "1.3".
+    pub version: String,
+    /// The cipher suite.
+    pub cipher: String,
+    /// The protocol inside, or "".
+    pub alpn: String,
+    /// Whether the peer's certificate was verified.
+    pub verified: bool,
+    /// The subject of the peer's certificate, or "".
+    pub peer_subject: String,
+    /// SHA-256 of the peer's certificate in hexadecimal, or "".
+    pub peer_fingerprint: String,
 }
 
 /// Why something failed that was not asked for in this very moment.

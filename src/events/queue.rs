@@ -68,6 +68,7 @@ impl Item {
                 extensions: info.extensions.clone(),
                 remote_ip: info.remote_ip.clone(),
                 remote_port: info.remote_port,
+                tls: info.tls.clone(),
             })),
             Event::Message { kind, data, wire } => Item::Message {
                 kind,

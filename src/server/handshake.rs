@@ -10,17 +10,24 @@ use tokio::time::{Instant, timeout_at};
 use super::files;
 use super::port::{Pending, Port};
 use super::session::{Seat, Session, SocketGuard};
-use crate::connection::{Connection, Task};
+use crate::connection::{Connection, Task, tls_info};
 use crate::events::{Event, OpenInfo, Source};
 use crate::log;
 use crate::protocol::deflate::Agreed;
 use crate::protocol::head::{self, HeadScanner, Refusal, Request};
 use crate::protocol::upgrade::{self, Upgrade};
-use crate::transport::Stream;
+use crate::transport::{Stream, tls};
 
 /// Runs a handshake to its end: a connection of one of the port's servers, or an answer that says why not.
-pub async fn run(port: Arc<Port>, stream: Stream, socket: SocketGuard, mut pending: Pending) {
+pub async fn run(port: Arc<Port>, mut stream: Stream, socket: SocketGuard, mut pending: Pending) {
     let deadline = Instant::now() + port.entrance.handshake_timeout;
+    if let Some(config) = &port.entrance.tls {
+        let secured = Box::pin(secure(&port, stream, config));
+        match limited(&port, &mut pending, deadline, secured).await {
+            Some(secured) => stream = secured,
+            None => return,
+        }
+    }
     let mut bytes = Vec::new();
     let request = read_request(&stream, &port, &mut bytes);
     let Some(heard) = limited(&port, &mut pending, deadline, request).await else {
@@ -35,6 +42,15 @@ pub async fn run(port: Arc<Port>, stream: Stream, socket: SocketGuard, mut pendi
     };
     // Boxed, so that those that only wait for a request are small.
     Box::pin(visit.attend(heard, bytes)).await;
+}
+
+/// The handshake of TLS. None: it failed.
+async fn secure(port: &Port, stream: Stream, config: &tls::ServerConfig) -> Option<Stream> {
+    let peer = stream.peer();
+    let secured = tls::accept(stream, config).await;
+    secured
+        .inspect_err(|problem| log::info!("port {}: {peer}: {problem}", port.number))
+        .ok()
 }
 
 /// Does `work` as long as the handshake may last.
@@ -127,7 +143,8 @@ impl Visit {
         };
         let plan = &session.plan;
         let origin = upgrade.origin.as_deref();
-        if !upgrade::origin_is_allowed(origin, request.host(), false, &plan.origins) {
+        let is_secure = self.stream.tls().is_some();
+        if !upgrade::origin_is_allowed(origin, request.host(), is_secure, &plan.origins) {
             let origin = head::shown(origin.unwrap_or_default());
             return Err(Refusal::new(
                 403,
@@ -180,6 +197,7 @@ impl Visit {
             extensions: extensions.unwrap_or_default(),
             remote_ip: self.stream.peer().ip().to_string(),
             remote_port: self.stream.peer().port(),
+            tls: tls_info(&self.stream),
             uri: request.target,
             headers: request.headers.0,
         };

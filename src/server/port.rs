@@ -20,7 +20,7 @@ use crate::log;
 use crate::protocol::head;
 use crate::protocol::head::Request;
 use crate::protocol::url::split_host_port;
-use crate::transport::{self, Listener, Threads, spawn_on};
+use crate::transport::{self, Listener, Threads, spawn_on, tls};
 
 /// Every port on which a server of this process listens.
 static PORTS: Lazy<Mutex<Vec<Arc<Port>>>> = Lazy::new(Default::default);
@@ -36,6 +36,8 @@ pub struct Entrance {
     pub handshake_timeout: Duration,
     /// What a request may be at most.
     pub head: head::Limits,
+    /// How TLS is spoken; none: it is not.
+    pub tls: Option<tls::ServerConfig>,
 }
 
 impl Entrance {
@@ -52,6 +54,7 @@ impl Entrance {
                 self.handshake_timeout == other.handshake_timeout,
             ),
             ("maxHeadBytes", self.head.bytes == other.head.bytes),
+            ("tls", self.tls == other.tls),
             ("maxHeaders", self.head.headers == other.head.headers),
         ];
         let differs = pairs.into_iter().find(|(_, is_same)| !is_same);

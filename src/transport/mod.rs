@@ -1,50 +1,43 @@
-//! Knows TCP: connecting, listening, reading and writing without a signal.
+//! Knows byte streams: TCP, and TLS over any of them; connecting, listening, reading and writing without a signal.
 //! Does not know WebSocket or HTTP.
 
 mod connect;
 mod listen;
+mod tcp;
 mod threads;
+pub mod tls;
 
 pub use connect::{connect, resolve};
 pub use listen::{Listener, addresses, bind};
 pub use threads::{Threads, is_network_thread, mark_network_thread, spawn_on};
 
 use std::cell::RefCell;
-use std::io::{self, IoSlice, IoSliceMut, Read};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
-
-use socket2::SockRef;
-use tokio::io::Interest;
 
 use tokio::net::TcpStream;
 
-use crate::platform;
+use tcp::Tcp;
 
-/// A connected socket, which may be written from any thread.
+/// A connected byte stream, which may be written from any thread.
 pub struct Stream {
-    tcp: TcpStream,
+    link: Link,
     peer: SocketAddr,
 }
 
-/// Telling a peer that leaves must not raise SIGPIPE in the host: `send` is told so, where the system has the flag.
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL;
-#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
-const SEND_FLAGS: i32 = 0;
-
-/// With edge-triggered readiness, a read or write that did less than it could has emptied or filled the socket: asking
-/// again would only cost a system call that says so.
-const IS_EDGE_TRIGGERED: bool = cfg!(any(target_os = "linux", target_os = "android"));
+/// What carries the bytes.
+enum Link {
+    Tcp(Tcp),
+    Tls(Box<tls::Layer>),
+}
 
 impl Stream {
     fn new(tcp: TcpStream, peer: SocketAddr) -> Stream {
-        // Messages leave when they are written; batching is ours. Failing is no reason to refuse a connection.
-        let _ = tcp.set_nodelay(true);
-        #[cfg(any(target_os = "macos", target_os = "ios"))]
-        let _ = SockRef::from(&tcp).set_nosigpipe(true);
-        Stream { tcp, peer }
+        Stream {
+            link: Link::Tcp(Tcp::new(tcp)),
+            peer,
+        }
     }
 
     /// The other end's address.
@@ -52,12 +45,23 @@ impl Stream {
         self.peer
     }
 
-    /// The socket, to be registered with another network thread.
+    /// What was agreed with the peer in TLS; none without.
+    pub fn tls(&self) -> Option<&tls::Info> {
+        match &self.link {
+            Link::Tcp(_) => None,
+            Link::Tls(layer) => Some(&layer.info),
+        }
+    }
+
+    /// The socket, to be registered with another network thread: as it was accepted, before anything is put over it.
     pub fn into_detached(self) -> io::Result<Detached> {
-        Ok(Detached {
-            tcp: self.tcp.into_std()?,
-            peer: self.peer,
-        })
+        match self.link {
+            Link::Tcp(tcp) => Ok(Detached {
+                tcp: tcp.into_std()?,
+                peer: self.peer,
+            }),
+            Link::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     /// Reads what is there into the buffers; 0 is the end.
@@ -66,80 +70,53 @@ impl Stream {
         context: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        let capacity: usize = buffers.iter().map(|buffer| buffer.len()).sum();
-        loop {
-            ready!(self.tcp.poll_read_ready(context))?;
-            let socket = SockRef::from(&self.tcp);
-            let read = || match buffers {
-                [one] => (&*socket).read(one),
-                _ => (&*socket).read_vectored(buffers),
-            };
-            if let Some(result) = self.attempt(Interest::READABLE, capacity, read) {
-                return Poll::Ready(result);
-            }
+        match &self.link {
+            Link::Tcp(tcp) => tcp.poll_read(context, buffers),
+            Link::Tls(layer) => layer.poll_read(context, buffers),
         }
     }
 
-    /// Writes as much as the socket takes.
+    /// Writes as much as the stream takes. Where less was written than given, the next write begins with the rest.
     pub fn poll_write(
         &self,
         context: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let length: usize = buffers.iter().map(|buffer| buffer.len()).sum();
-        loop {
-            ready!(self.tcp.poll_write_ready(context))?;
-            let socket = SockRef::from(&self.tcp);
-            let write = || match buffers {
-                [one] => socket.send_with_flags(one, SEND_FLAGS),
-                _ => socket.send_vectored_with_flags(buffers, SEND_FLAGS),
-            };
-            if let Some(result) = self.attempt(Interest::WRITABLE, length, write) {
-                return Poll::Ready(result);
-            }
+        match &self.link {
+            Link::Tcp(tcp) => tcp.poll_write(context, buffers),
+            Link::Tls(layer) => layer.poll_write(context, buffers),
         }
     }
 
-    /// Writes what the socket takes at once; 0 if that is nothing.
+    /// Writes what the stream takes at once, like `poll_write`; 0 if that is nothing.
     pub fn write_now(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        let length: usize = buffers.iter().map(|buffer| buffer.len()).sum();
-        let socket = SockRef::from(&self.tcp);
-        let write = || socket.send_vectored_with_flags(buffers, SEND_FLAGS);
-        self.attempt(Interest::WRITABLE, length, write)
-            .unwrap_or(Ok(0))
+        match &self.link {
+            Link::Tcp(tcp) => tcp.write_now(buffers),
+            Link::Tls(layer) => layer.write_now(buffers),
+        }
     }
 
     /// What the peer has received, as far as the system tells.
     pub fn acknowledged_bytes(&self) -> Option<u64> {
-        platform::acknowledged_bytes(&self.tcp)
+        match &self.link {
+            Link::Tcp(tcp) => tcp.acknowledged_bytes(),
+            Link::Tls(layer) => layer.inner.acknowledged_bytes(),
+        }
     }
 
-    /// One system call. None: the socket is not ready after all.
-    fn attempt(
-        &self,
-        interest: Interest,
-        wanted: usize,
-        mut call: impl FnMut() -> io::Result<usize>,
-    ) -> Option<io::Result<usize>> {
-        let mut partial = None;
-        let result = self.tcp.try_io(interest, || {
-            let done = loop {
-                match call() {
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    other => break other?,
-                }
-            };
-            if IS_EDGE_TRIGGERED && done > 0 && done < wanted {
-                partial = Some(done);
-                // So that tokio knows that the socket is not ready any more.
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-            Ok(done)
-        });
-        match (result, partial) {
-            (_, Some(done)) => Some(Ok(done)),
-            (Err(error), None) if error.kind() == io::ErrorKind::WouldBlock => None,
-            (result, None) => Some(result),
+    /// Tells the peer that nothing more comes.
+    pub fn shutdown_write(&self) {
+        match &self.link {
+            Link::Tcp(tcp) => tcp.shutdown_write(),
+            Link::Tls(layer) => layer.shutdown_write(),
+        }
+    }
+
+    /// Dropping the stream from now on resets the connection instead of sending what is left.
+    pub fn reset_on_drop(&self) {
+        match &self.link {
+            Link::Tcp(tcp) => tcp.reset_on_drop(),
+            Link::Tls(layer) => layer.inner.reset_on_drop(),
         }
     }
 
@@ -167,17 +144,6 @@ impl Stream {
             bytes = &bytes[written..];
         }
         Ok(())
-    }
-
-    /// Tells the peer that nothing more comes.
-    pub fn shutdown_write(&self) {
-        // Fails where the peer has left already, which is just as well.
-        let _ = SockRef::from(&self.tcp).shutdown(std::net::Shutdown::Write);
-    }
-
-    /// Dropping the socket from now on resets the connection instead of sending what is left.
-    pub fn reset_on_drop(&self) {
-        let _ = SockRef::from(&self.tcp).set_linger(Some(Duration::ZERO));
     }
 
     /// Reads to the end and forgets it: closing a socket with unread bytes would reset the connection, and the peer

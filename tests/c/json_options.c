@@ -127,10 +127,27 @@ static void what_has_the_wrong_type_or_is_out_of_range(void)
 
 static void what_is_for_later_is_said_so(void)
 {
-    CLIENT("{\"url\":\"wss://127.0.0.1/\"}", "url", "wss");
-    CLIENT("{\"url\":\"ws://127.0.0.1/\",\"tls\":true}", "tls", "tls");
     CLIENT("{\"url\":\"ws://127.0.0.1/\",\"proxy\":\"http://127.0.0.1:3128\"}", "proxy", "proxy");
-    SERVER("{\"tls\":true}", "tls", "tls");
+}
+
+static void what_is_wrong_in_tls_is_named(void)
+{
+    CLIENT("{\"url\":\"wss://127.0.0.1/\",\"tls\":false}", "tls", "wss");
+    CLIENT("{\"url\":\"wss://127.0.0.1/\",\"tls\":1}", "tls", "true, false or an object");
+    CLIENT("{\"tls\":{\"caFile\":1}}", "tls", "caFile");
+    CLIENT("{\"tls\":{\"keyFile\":\"a.key\"}}", "tls", "certFile");
+    CLIENT("{\"tls\":{\"disableHostnameValidation\":1}}", "tls", "disableHostnameValidation");
+    CLIENT("{\"tls\":{\"minVersion\":\"1.1\"}}", "tls", "1.1 is broken");
+    CLIENT("{\"tls\":{\"maxVersion\":\"1.0\"}}", "tls", "1.0 is broken");
+    CLIENT("{\"tls\":{\"minVersion\":\"1.4\"}}", "tls", "not 1.4");
+    CLIENT("{\"tls\":{\"minVersion\":\"1.3\",\"maxVersion\":\"1.2\"}}", "tls", "newer");
+    CLIENT("{\"tls\":{\"ciphers\":[\"RC4\",\"TLS13_AES_128_GCM_SHA256\",\"NULL\"]}}", "tls", "unknown: RC4, NULL");
+    CLIENT("{\"tls\":{\"ciphers\":\"RC4\"}}", "tls", "TLS13_AES_256_GCM_SHA384");
+    CLIENT("{\"tls\":{\"alpn\":[\"\"]}}", "tls", "alpn");
+    SERVER("{\"tls\":true}", "tls", "certFile");
+    SERVER("{\"tls\":{}}", "tls", "certFile");
+    SERVER("{\"tls\":{\"certificates\":{}}}", "tls", "array");
+    SERVER("{\"tls\":{\"certificates\":[{}]}}", "tls", "certificates");
 }
 
 static void what_is_unknown_is_named(void)
@@ -194,6 +211,7 @@ int main(void)
     what_is_huge();
     what_has_the_wrong_type_or_is_out_of_range();
     what_is_for_later_is_said_so();
+    what_is_wrong_in_tls_is_named();
     what_is_unknown_is_named();
     nothing_has_happened();
     return finish();

@@ -1,0 +1,107 @@
+//! Knows TLS over any stream: handshakes, records, what was agreed.
+//! Does not know certificates' files, or what is said inside.
+
+mod config;
+mod der;
+mod layer;
+mod pem;
+mod reason;
+mod records;
+mod server;
+mod verify;
+
+pub use config::{ClientConfig, ClientSettings, Common, Trust, Version, cipher_names};
+pub use layer::Layer;
+pub use pem::{Identity, Pem, Source};
+pub use server::{ServerConfig, ServerSettings};
+
+use std::fmt::Write;
+
+use rustls::CommonState;
+use rustls::pki_types::ServerName;
+
+use super::{Link, Stream};
+use records::Session;
+
+/// What was agreed with the peer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Info {
+    /// "1.2" or "1.3".
+    pub version: String,
+    /// The cipher suite, as rustls names it.
+    pub cipher: String,
+    /// The protocol inside, where one was agreed (RFC 7301).
+    pub alpn: String,
+    /// Whether the peer's certificate was verified: its chain and, of servers, its name.
+    pub is_verified: bool,
+    /// The peer's certificate; none of a client that gave none.
+    pub peer: Option<Peer>,
+}
+
+/// Who the peer's certificate says it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// Its subject, such as "CN=till 7,O=Example".
+    pub subject: String,
+    /// SHA-256 of the certificate, in hexadecimal.
+    pub fingerprint: String,
+}
+
+/// Puts TLS over `stream`, which leads to the server `name`.
+pub async fn connect(stream: Stream, config: &ClientConfig, name: &str) -> Result<Stream, String> {
+    let name = config.server_name.as_deref().unwrap_or(name);
+    let server = ServerName::try_from(name.to_owned())
+        .map_err(|_| format!("\"{name}\" cannot be a server's name in TLS"))?;
+    let session = Session::client(config.rustls.clone(), server).map_err(reason::in_words)?;
+    open(stream, session, config.is_verified).await
+}
+
+/// Puts TLS over `stream`, which a client opened.
+pub async fn accept(stream: Stream, config: &ServerConfig) -> Result<Stream, String> {
+    let session = Session::server(config.current()).map_err(reason::in_words)?;
+    open(stream, session, config.verifies_clients()).await
+}
+
+async fn open(stream: Stream, session: Session, is_verified: bool) -> Result<Stream, String> {
+    let peer = stream.peer;
+    let layer = Layer::open(stream, session, is_verified).await?;
+    Ok(Stream {
+        link: Link::Tls(Box::new(layer)),
+        peer,
+    })
+}
+
+impl Info {
+    fn of(state: &CommonState, is_verified: bool) -> Info {
+        let version = match state.protocol_version() {
+            Some(rustls::ProtocolVersion::TLSv1_2) => "1.2",
+            _ => "1.3",
+        };
+        let cipher = state.negotiated_cipher_suite();
+        let alpn = state.alpn_protocol().unwrap_or_default();
+        Info {
+            version: version.into(),
+            cipher: cipher.map_or(String::new(), |suite| format!("{:?}", suite.suite())),
+            alpn: String::from_utf8_lossy(alpn).into_owned(),
+            is_verified,
+            peer: state.peer_certificates().and_then(<[_]>::first).map(|own| {
+                let subject = der::facts(own).map(|facts| facts.subject);
+                Peer {
+                    subject: subject.unwrap_or_default(),
+                    fingerprint: fingerprint(own),
+                }
+            }),
+        }
+    }
+}
+
+fn fingerprint(certificate: &[u8]) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, certificate);
+    digest
+        .as_ref()
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
