@@ -12,10 +12,23 @@ pub fn is_inside() -> bool {
     DEPTH.get() > 0
 }
 
+/// As long as it lives, the calling thread counts as inside.
+pub struct Inside(());
+
+/// The host's code may be run from now on.
+pub fn enter() -> Inside {
+    DEPTH.set(DEPTH.get() + 1);
+    Inside(())
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        DEPTH.set(DEPTH.get() - 1);
+    }
+}
+
 /// Runs the host's code, known as such.
 pub fn run<R>(code: impl FnOnce() -> R) -> R {
-    DEPTH.set(DEPTH.get() + 1);
-    let result = code();
-    DEPTH.set(DEPTH.get() - 1);
-    result
+    let _inside = enter();
+    code()
 }

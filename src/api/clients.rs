@@ -274,9 +274,15 @@ fn stop_accepted(
     Ok(reply)
 }
 
+/// Sends to `client` if the calling thread delivers its messages inline and nothing stands in the way; false: it was not
+/// sent.
+pub fn client_send_inline(client: i32, kind: Kind, data: &[u8]) -> bool {
+    send_inline(client, kind, data)
+}
+
 /// Sends on a connection, ours or accepted.
 pub fn client_send(client: i32, kind: Kind, data: &[u8]) -> Result<Sent> {
-    if send_inline(client, kind, data) {
+    if client_send_inline(client, kind, data) {
         return Ok(Sent::plain(data.len()));
     }
     match find_peer(client)? {

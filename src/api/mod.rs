@@ -12,9 +12,9 @@ mod servers;
 mod tls;
 mod values;
 
-pub use crate::connection::send_inline as client_send_inline;
 pub use clients::{
-    client_clear, client_create, client_messages, client_send, client_start, client_stop,
+    client_clear, client_create, client_messages, client_send, client_send_inline, client_start,
+    client_stop,
 };
 pub use library::{init, shutdown};
 pub use options::Row;

@@ -4,11 +4,12 @@
 use std::cell::RefCell;
 use std::io::IoSlice;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
+use super::Connection;
 use super::outbox::Stage;
-use super::{Connection, check};
-use crate::protocol::{Kind, Role, frame};
+use crate::protocol::frame::{self, MAX_HEADER};
+use crate::protocol::{Kind, Role, utf8};
 
 /// From this size on a message is written from where it is: the system call costs less than a copy.
 const DIRECT: usize = 64 * 1024;
@@ -19,6 +20,12 @@ struct Cork {
     frames: Vec<u8>,
     /// Bytes that waited when the delivery began.
     queued: usize,
+    /// Those of them that were collected by deliveries before, and have not been counted since.
+    collected: usize,
+    /// Shorter messages go as they are: not compressed, and not from where they are.
+    plain_below: usize,
+    /// With so many bytes collected there is surely room for a short message.
+    room: usize,
     /// Nothing has to go before what is collected, and the socket has taken everything so far.
     can_write: bool,
 }
@@ -33,14 +40,21 @@ pub fn begin(connection: &Arc<Connection>, room: Vec<u8>) {
     connection
         .is_touched
         .store(!outbox.is_empty() || outbox.stage != Stage::Open, Release);
-    let cork = Cork {
+    let queued = connection.queued(&outbox);
+    drop(outbox);
+    let threshold = match (&connection.agreed, &connection.settings.deflate) {
+        (Some(_), Some(wishes)) => wishes.threshold,
+        _ => usize::MAX,
+    };
+    CURRENT.set(Some(Cork {
         connection: connection.clone(),
         frames: room,
-        queued: outbox.queued(),
-        can_write: outbox.queued() == 0,
-    };
-    drop(outbox);
-    CURRENT.set(Some(cork));
+        queued,
+        collected: connection.collected.load(Relaxed),
+        plain_below: threshold.min(DIRECT),
+        room: connection.settings.send_queue.saturating_sub(queued),
+        can_write: queued == 0,
+    }));
 }
 
 /// What was collected: it goes before all that waits in the outbox.
@@ -50,35 +64,63 @@ pub fn end() -> Vec<u8> {
 
 /// Collects a message for `client`. False: it has to take its turn in the outbox, because somebody else has put something
 /// there, it is not this thread's connection, or it cannot be sent as it is.
+#[inline]
 pub fn send(client: i32, kind: Kind, payload: &[u8]) -> bool {
-    CURRENT.with_borrow_mut(|current| {
-        let Some(cork) = current.as_mut() else {
-            return false;
+    let collect =
+        move |current: &RefCell<Option<Cork>>| match &mut *current.try_borrow_mut().ok()? {
+            Some(cork) if cork.connection.client == client => cork.collect(kind, payload),
+            _ => None,
         };
-        let connection = &cork.connection;
-        let settings = &connection.settings;
-        let queued = cork.queued + cork.frames.len();
-        let length = frame::frame_length(settings.role, payload.len());
-        let goes = connection.client == client
-            && !connection.is_touched.load(Acquire)
-            && !kind.is_control()
-            && !connection.compresses(kind, payload.len())
-            && (queued == 0 || queued + length <= settings.send_queue)
-            && check(kind, payload).is_ok();
-        if goes {
-            cork.add(kind, payload);
-        }
-        goes
-    })
+    // Nothing here may panic: the C function that leads here has no guard.
+    CURRENT.try_with(collect).ok().flatten().is_some()
 }
 
 impl Cork {
-    fn add(&mut self, kind: Kind, payload: &[u8]) {
-        let role = self.connection.settings.role;
-        if payload.len() < DIRECT || !self.can_write || role == Role::Client {
-            frame::encode(role, kind.into(), payload, &mut self.frames);
-            return;
+    #[inline]
+    fn collect(&mut self, kind: Kind, payload: &[u8]) -> Option<()> {
+        let connection = &*self.connection;
+        if connection.is_touched.load(Acquire)
+            || (kind == Kind::Text && utf8::check(payload).is_err())
+        {
+            return None;
         }
+        let surely = self.frames.len() + payload.len() + MAX_HEADER;
+        if payload.len() >= self.plain_below || surely > self.room || kind.is_control() {
+            return self.collect_other(kind, payload);
+        }
+        let role = connection.settings.role;
+        frame::encode(role, kind.into(), payload, &mut self.frames);
+        self.count();
+        Some(())
+    }
+
+    #[inline(never)]
+    fn collect_other(&mut self, kind: Kind, payload: &[u8]) -> Option<()> {
+        let settings = &self.connection.settings;
+        let length = frame::frame_length(settings.role, payload.len());
+        let queued = self.queued + self.frames.len();
+        if kind.is_control()
+            || (queued > 0 && queued + length > settings.send_queue)
+            || self.connection.compresses(kind, payload.len())
+        {
+            return None;
+        }
+        if payload.len() < DIRECT || !self.can_write || settings.role == Role::Client {
+            frame::encode(settings.role, kind.into(), payload, &mut self.frames);
+        } else {
+            self.write(kind, payload);
+        }
+        self.count();
+        Some(())
+    }
+
+    /// Tells those who are not on this thread how much waits here.
+    fn count(&self) {
+        let collected = self.collected + self.frames.len();
+        self.connection.collected.store(collected, Relaxed);
+    }
+
+    fn write(&mut self, kind: Kind, payload: &[u8]) {
         frame::encode_header(kind.into(), payload.len(), &mut self.frames);
         // What is wrong with the socket, its task finds out.
         let buffers = [IoSlice::new(&self.frames), IoSlice::new(payload)];

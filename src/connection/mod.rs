@@ -7,7 +7,10 @@ mod outbox;
 mod task;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Release};
+use std::sync::atomic::{
+    AtomicBool, AtomicUsize,
+    Ordering::{Relaxed, Release},
+};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -164,6 +167,8 @@ pub struct Connection {
     is_closing: AtomicBool,
     /// Somebody has put something into the outbox since the present inline delivery began.
     is_touched: AtomicBool,
+    /// Bytes that inline callbacks have sent since the outbox was told how much is under way.
+    collected: AtomicUsize,
     owner: Arc<dyn Owner>,
     has_ended: Mutex<bool>,
     ended: Condvar,
@@ -196,6 +201,7 @@ impl Connection {
             outbox: Mutex::new(Outbox::default()),
             is_closing: AtomicBool::new(false),
             is_touched: AtomicBool::new(false),
+            collected: AtomicUsize::new(0),
             owner,
             has_ended: Mutex::new(false),
             ended: Condvar::new(),
@@ -293,7 +299,7 @@ impl Connection {
 
     fn admit(&self, outbox: &mut Outbox, kind: Kind, length: usize) -> Result<()> {
         self.check_open(outbox)?;
-        let queued = outbox.queued();
+        let queued = self.queued(outbox);
         // An empty queue always takes one message, however large. Pings find some more room.
         let most = match kind.is_control() {
             true => self.settings.send_queue.saturating_add(CONTROL_BYTES),
@@ -306,6 +312,17 @@ impl Connection {
         // Under the lock, before anything is appended.
         self.is_touched.store(true, Release);
         Ok(())
+    }
+
+    /// Bytes that have not been handed to the system.
+    fn queued(&self, outbox: &Outbox) -> usize {
+        outbox.queued() + self.collected.load(Relaxed)
+    }
+
+    /// The task tells how many bytes it has in its hands, among them what was collected.
+    fn settle(&self, outbox: &mut Outbox, in_flight: usize) {
+        outbox.settle(in_flight);
+        self.collected.store(0, Relaxed);
     }
 
     fn compresses(&self, kind: Kind, length: usize) -> bool {

@@ -228,7 +228,7 @@ impl Task {
     fn refill(&mut self, now: Instant) -> bool {
         keep_room(self.writing.take_room());
         let mut outbox = self.connection.outbox.lock();
-        outbox.settle(self.writing.len());
+        self.connection.settle(&mut outbox, self.writing.len());
         if let Some(pong) = self.held_pong.take_if(|_| outbox.stage == Stage::Open) {
             let role = self.connection.settings.role;
             let length = frame::frame_length(role, pong.len());
@@ -254,7 +254,7 @@ impl Task {
     /// Tells the outbox what has left, and the host if it waits for room.
     fn settle(&mut self) {
         let mut outbox = self.connection.outbox.lock();
-        outbox.settle(self.writing.len());
+        self.connection.settle(&mut outbox, self.writing.len());
         let buffered = outbox.queued();
         // At half, so that "drain" is worth a batch of sends.
         if outbox.wants_drain && buffered <= self.connection.settings.send_queue / 2 {
@@ -706,6 +706,7 @@ impl Inbox<'_> {
 }
 
 impl Sink for Inbox<'_> {
+    #[inline(always)]
     fn message(&mut self, kind: Kind, payload: Payload<'_>, wire: u64) -> Flow {
         if self.is_closing() {
             return Flow::Continue;

@@ -214,7 +214,11 @@ impl Source {
             {
                 // The callback may take its time.
                 hub().end_turn();
-                Mode::Inline(handler)
+                Mode::Inline {
+                    takes_messages: handler.takes_messages(),
+                    handler,
+                    _inside: callback::enter(),
+                }
             }
             _ => {
                 // Whoever silences the source waits for those that entered before, and is seen by those that come after.
@@ -293,7 +297,11 @@ pub struct Delivery<'a> {
 }
 
 enum Mode {
-    Inline(Arc<dyn Handler>),
+    Inline {
+        handler: Arc<dyn Handler>,
+        takes_messages: bool,
+        _inside: callback::Inside,
+    },
     Queued {
         bytes: Vec<u8>,
         items: Vec<Item>,
@@ -310,8 +318,8 @@ impl Delivery<'_> {
         }
         match &mut self.mode {
             // The host may have cleared the source in the callback before.
-            Mode::Inline(_) if self.source.is_silent() => {}
-            Mode::Inline(handler) => hub::call(&**handler, self.source, &self.tag, event),
+            Mode::Inline { .. } if self.source.is_silent() => {}
+            Mode::Inline { handler, .. } => hub::call(&**handler, self.source, &self.tag, event),
             Mode::Queued { bytes, items, .. } => items.push(Item::keep(event, bytes)),
             Mode::Silent => {}
         }
@@ -320,14 +328,22 @@ impl Delivery<'_> {
     /// The next message. An assembled one that waits is moved, not copied.
     #[inline]
     pub fn push_message(&mut self, kind: Kind, payload: Payload<'_>, wire: u64) {
-        if let Mode::Inline(handler) = &self.mode {
-            if handler.takes_messages() {
-                if !self.source.is_silent() {
-                    callback::run(|| handler.message(self.source, kind, payload.bytes()));
-                }
-                return;
+        if let Mode::Inline {
+            handler,
+            takes_messages: true,
+            ..
+        } = &self.mode
+        {
+            if !self.source.is_silent() {
+                handler.message(self.source, kind, payload.bytes());
             }
+            return;
         }
+        self.push_other(kind, payload, wire);
+    }
+
+    #[inline(never)]
+    fn push_other(&mut self, kind: Kind, payload: Payload<'_>, wire: u64) {
         if let (Mode::Queued { bytes, items, .. }, Payload::Assembled(whole)) =
             (&mut self.mode, &payload)
         {
@@ -353,7 +369,7 @@ impl Delivery<'_> {
 
     /// Whether callbacks run within `push`.
     pub fn is_inline(&self) -> bool {
-        matches!(self.mode, Mode::Inline(_))
+        matches!(self.mode, Mode::Inline { .. })
     }
 
     /// Whether there is credit for more after what was pushed.
@@ -368,7 +384,7 @@ impl Delivery<'_> {
 impl Drop for Delivery<'_> {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.mode, Mode::Silent) {
-            Mode::Inline(handler) => {
+            Mode::Inline { handler, .. } => {
                 drop(handler);
                 self.source.gate.leave();
             }

@@ -145,6 +145,7 @@ fn long_length(short: u8, rest: &[u8]) -> u64 {
 }
 
 /// The bytes that a frame of `length` bytes of payload has on the wire.
+#[inline]
 pub fn frame_length(role: Role, length: usize) -> usize {
     let extended = match length {
         0..=125 => 0,
@@ -174,9 +175,9 @@ pub fn encode_header(opcode: Opcode, length: usize, out: &mut Vec<u8>) {
     write_header(Role::Server, 0x80 | opcode as u8, length, out);
 }
 
-#[inline]
+#[inline(always)]
 fn write(role: Role, first: u8, payload: &[u8], out: &mut Vec<u8>) {
-    out.reserve(frame_length(role, payload.len()));
+    out.reserve(MAX_HEADER + payload.len());
     write_header(role, first, payload.len(), out);
     match role {
         Role::Server => out.extend_from_slice(payload),
@@ -190,7 +191,7 @@ fn write(role: Role, first: u8, payload: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn write_header(role: Role, first: u8, length: usize, out: &mut Vec<u8>) {
     let mask_bit = match role {
         Role::Client => 0x80,

@@ -25,6 +25,31 @@ pub fn apply(key: Key, offset: usize, bytes: &mut [u8]) {
     }
 }
 
+/// The same from the beginning of a payload that is likely to be short.
+#[inline]
+pub fn apply_short(key: Key, bytes: &mut [u8]) {
+    let key = u32::from_ne_bytes(key);
+    let wide = u64::from(key) << 32 | u64::from(key);
+    let wider = u128::from(wide) << 64 | u128::from(wide);
+    let mut words = bytes.chunks_exact_mut(16);
+    for word in &mut words {
+        let masked = u128::from_ne_bytes((&*word).try_into().expect("a chunk of 16")) ^ wider;
+        word.copy_from_slice(&masked.to_ne_bytes());
+    }
+    let rest = words.into_remainder();
+    let (word, rest) = rest.split_at_mut(rest.len() & 8);
+    if let Ok(word) = <&mut [u8; 8]>::try_from(word) {
+        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+    }
+    let (word, rest) = rest.split_at_mut(rest.len() & 4);
+    if let Ok(word) = <&mut [u8; 4]>::try_from(word) {
+        *word = (u32::from_ne_bytes(*word) ^ key).to_ne_bytes();
+    }
+    for (byte, key) in rest.iter_mut().zip(key.to_ne_bytes()) {
+        *byte ^= key;
+    }
+}
+
 const STOCK: usize = 1024;
 
 thread_local! {
@@ -61,8 +86,13 @@ mod tests {
                     .enumerate()
                     .map(|(at, byte)| byte ^ key[(at + offset) % 4])
                     .collect();
+                let mut short = bytes.clone();
                 apply(key, offset, &mut bytes);
                 assert_eq!(bytes, expected);
+                if offset == 0 {
+                    apply_short(key, &mut short);
+                    assert_eq!(short, expected);
+                }
             }
         }
     }

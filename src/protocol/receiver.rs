@@ -178,15 +178,8 @@ impl Receiver {
                 }
                 continue;
             }
-            if let Some((kind, length)) = self.short_message(&bytes[at..]) {
-                let (head, payload) = bytes[at..at + SHORT_HEAD + length].split_at_mut(SHORT_HEAD);
-                at += SHORT_HEAD + length;
-                mask::apply([head[2], head[3], head[4], head[5]], 0, payload);
-                check_text(kind, payload)?;
-                if sink.message(kind, Payload::Borrowed(payload), length as u64) == Flow::Stop {
-                    return Ok(at);
-                }
-                continue;
+            if self.take_short(bytes, &mut at, sink)? == Flow::Stop {
+                return Ok(at);
             }
             let Some(header) = self.next_header(bytes, &mut at)? else {
                 break;
@@ -257,23 +250,45 @@ impl Receiver {
         self.is_closed
     }
 
-    /// What servers get most: a whole message of a client in one frame of at most 125 bytes, all of it here. Its kind and
-    /// length; none: anything else.
-    #[inline]
-    fn short_message(&self, bytes: &[u8]) -> Option<(Kind, usize)> {
-        let kind = match *bytes.first()? {
-            0x81 => Kind::Text,
-            0x82 => Kind::Binary,
-            _ => return None,
-        };
-        let length = usize::from(*bytes.get(1)?).checked_sub(0x80)?;
-        let is_plain = self.role == Role::Server
-            && self.message.is_none()
-            && self.head_length == 0
-            && length <= MAX_CONTROL
-            && length as u64 <= self.limits.message
-            && bytes.len() >= SHORT_HEAD + length;
-        is_plain.then_some((kind, length))
+    /// What servers get most, one after the other: whole messages of a client in one frame of at most 125 bytes, all of it
+    /// here. Stops at anything else.
+    #[inline(always)]
+    fn take_short(
+        &mut self,
+        bytes: &mut [u8],
+        at: &mut usize,
+        sink: &mut impl Sink,
+    ) -> Result<Flow, ProtocolError> {
+        if self.role == Role::Client || self.message.is_some() || self.head_length > 0 {
+            return Ok(Flow::Continue);
+        }
+        let most = self.limits.message.min(MAX_CONTROL as u64) as usize;
+        while let Some(([first, second, key @ ..], rest)) =
+            bytes[*at..].split_first_chunk_mut::<SHORT_HEAD>()
+        {
+            let kind = match first {
+                0x81 => Kind::Text,
+                0x82 => Kind::Binary,
+                _ => break,
+            };
+            // Without the mask bit it is too long.
+            let length = usize::from(*second ^ 0x80);
+            if length > most {
+                break;
+            }
+            let Some(payload) = rest.get_mut(..length) else {
+                break;
+            };
+            mask::apply_short(*key, payload);
+            if kind == Kind::Text {
+                check_text(kind, payload)?;
+            }
+            *at += SHORT_HEAD + length;
+            if sink.message(kind, Payload::Borrowed(payload), length as u64) == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+        }
+        Ok(Flow::Continue)
     }
 
     fn next_header(

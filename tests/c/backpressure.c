@@ -217,6 +217,42 @@ static void a_full_queue_does_not_hold_up_a_stop(void)
     DONE(wsplug_server_clear(server, NULL));
 }
 
+enum { ANSWER_SIZE = 16000, ANSWER_FRAME = ANSWER_SIZE + 4 };
+
+/* Answers until the queue is full, and tells the number of answers by the event. */
+static void WSPLUG_API answer_until_full(int32_t server, int32_t client, int32_t kind, const void *data, int32_t length,
+                                         void *user_data)
+{
+    static unsigned char answer[ANSWER_SIZE];
+    int32_t count = 0;
+    (void)server, (void)kind, (void)data, (void)length, (void)user_data;
+    while (wsplug_client_send(client, WSPLUG_BINARY, answer, ANSWER_SIZE, NULL) == WSPLUG_OK)
+        count++;
+    on_message(server, client, kind, &count, sizeof count, NULL);
+}
+
+/* What one inline callback sends counts as waiting, whichever way it takes. */
+static void an_inline_callback_fills_the_queue_once(void)
+{
+    delivery = CALLED;
+    DONE(wsplug_set_callbacks(on_event, answer_until_full, NULL));
+    int32_t server = new_server("{\"port\":0,\"dispatch\":\"inline\",\"sendQueueBytes\":65536}");
+    int fd = raw_client(started(server));
+    AWAIT("open", server);
+    for (int round = 0; round < 3; round++) {
+        int32_t count = 0;
+        CHECK(raw_frame(fd, 0x82, true, "go", 2));
+        memcpy(&count, AWAIT("message", server)->data, sizeof count);
+        CHECK_INT(count, 65536 / ANSWER_FRAME);
+        for (int32_t i = 0; i < count; i++)
+            free(raw_receive(fd).payload);
+    }
+    close(fd);
+    AWAIT("close", server);
+    DONE(wsplug_server_clear(server, NULL));
+    DONE(wsplug_set_callbacks(NULL, NULL, NULL));
+}
+
 int main(void)
 {
     begin();
@@ -226,5 +262,6 @@ int main(void)
     a_slow_reader_does_not_hold_up_the_others();
     a_host_that_does_not_look_loses_nothing();
     a_full_queue_does_not_hold_up_a_stop();
+    an_inline_callback_fills_the_queue_once();
     return finish();
 }
