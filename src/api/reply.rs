@@ -85,7 +85,7 @@ pub fn sent(result: Result<Sent>, target: Option<i32>) -> Value {
     };
     let is_compression_error = result
         .as_ref()
-        .is_err_and(|error| error.message == COMPRESSION_FAILED);
+        .is_err_and(|error| error.message.starts_with(COMPRESSION_FAILED));
     let (payload_size, wire_size) = sizes(result.as_ref().ok());
     let mut reply = json!({
         "success": result.is_ok(),

@@ -3,11 +3,12 @@
 
 use std::cell::RefCell;
 use std::io::IoSlice;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use super::Connection;
 use super::outbox::Stage;
+use super::{Connection, write_compressed};
 use crate::protocol::frame::{self, MAX_HEADER};
 use crate::protocol::{Kind, Role, utf8};
 
@@ -99,18 +100,41 @@ impl Cork {
         let settings = &self.connection.settings;
         let length = frame::frame_length(settings.role, payload.len());
         let queued = self.queued + self.frames.len();
-        if kind.is_control()
-            || (queued > 0 && queued + length > settings.send_queue)
-            || self.connection.compresses(kind, payload.len())
-        {
+        if kind.is_control() || (queued > 0 && queued + length > settings.send_queue) {
             return None;
         }
-        if payload.len() < DIRECT || !self.can_write || settings.role == Role::Client {
+        if self.connection.compresses(kind, payload.len()) {
+            self.compress(kind, payload)?;
+        } else if payload.len() < DIRECT || !self.can_write || settings.role == Role::Client {
             frame::encode(settings.role, kind.into(), payload, &mut self.frames);
         } else {
             self.write(kind, payload);
         }
         self.count();
+        Some(())
+    }
+
+    /// None where another thread compresses a message of this connection, or it cannot be done.
+    fn compress(&mut self, kind: Kind, payload: &[u8]) -> Option<()> {
+        let connection = &self.connection;
+        let mut outgoing = connection.outgoing.try_lock()?;
+        // What was compressed before has its place in the outbox, and this would pass it.
+        if connection.is_touched.load(Acquire) {
+            return None;
+        }
+        let (role, start) = (connection.settings.role, self.frames.len());
+        let (frames, outgoing) = (&mut self.frames, outgoing.as_mut()?);
+        let compress = || {
+            write_compressed(role, kind, payload, frames, |out| {
+                outgoing.compress(payload, out)
+            })
+        };
+        // The codec is not known never to panic; whoever sends the message again has a guard.
+        let done = catch_unwind(AssertUnwindSafe(compress));
+        if !matches!(done, Ok(Ok(_))) {
+            self.frames.truncate(start);
+            return None;
+        }
         Some(())
     }
 

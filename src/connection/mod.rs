@@ -18,6 +18,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::error::{Error, Result, Status};
 use crate::events::{Source, TlsInfo};
+use crate::log;
 use crate::protocol::deflate::{self, Agreed, CompressionError, Outgoing, Shape, Wishes};
 use crate::protocol::frame::{self, MAX_CONTROL, Opcode};
 use crate::protocol::receiver::Limits;
@@ -132,21 +133,42 @@ impl<'a> Encoded<'a> {
 }
 
 fn compress_frame(shape: Shape, kind: Kind, payload: &[u8]) -> Result<Compressed> {
-    let mut compressed = Vec::new();
-    deflate::compress_alone(shape, payload, &mut compressed).map_err(compression_error)?;
-    if compressed.len() >= payload.len() {
+    let mut bytes = Vec::new();
+    let length = write_compressed(Role::Server, kind, payload, &mut bytes, |out| {
+        deflate::compress_alone(shape, payload, out)
+    })
+    .map_err(compression_error)?;
+    if length >= payload.len() {
         return Ok(None);
     }
-    let mut bytes = Vec::new();
-    frame::encode_compressed(Role::Server, kind.into(), &compressed, &mut bytes);
-    Ok(Some((bytes.into(), compressed.len())))
+    Ok(Some((bytes.into(), length)))
 }
 
-fn compression_error(_: CompressionError) -> Error {
-    Error::new(Status::Internal, COMPRESSION_FAILED)
+/// Appends the frame of a message that `compress` compresses, and returns its payload's length.
+fn write_compressed(
+    role: Role,
+    kind: Kind,
+    payload: &[u8],
+    out: &mut Vec<u8>,
+    compress: impl FnOnce(&mut Vec<u8>) -> Compressing<()>,
+) -> Compressing<usize> {
+    // A quarter is usual; another length costs a move.
+    let expected = payload.len() / 4;
+    frame::encode_compressed(role, kind.into(), expected, out, compress)
 }
 
-/// What an error says whose reply has `compressionError`.
+type Compressing<T> = std::result::Result<T, CompressionError>;
+
+fn compression_error(error: CompressionError) -> Error {
+    let why = match error {
+        CompressionError::NoMemory => "there is not enough memory",
+        CompressionError::Codec => "the compressor refused it",
+    };
+    log::warn!("{COMPRESSION_FAILED}: {why}");
+    Error::new(Status::Internal, format!("{COMPRESSION_FAILED}: {why}"))
+}
+
+/// What an error says whose reply has `compressionError`, before it says why.
 pub const COMPRESSION_FAILED: &str = "the message could not be compressed";
 
 /// An open connection, as everybody but its task sees it.
@@ -218,12 +240,10 @@ impl Connection {
             let mut outgoing = self.outgoing.lock();
             if let Some(outgoing) = &mut *outgoing {
                 return self.send_written(kind, length, payload.len(), |frames| {
-                    let mut compressed = Vec::new();
-                    outgoing
-                        .compress(payload, &mut compressed)
-                        .map_err(compression_error)?;
-                    frame::encode_compressed(role, kind.into(), &compressed, frames);
-                    Ok(compressed.len())
+                    write_compressed(role, kind, payload, frames, |out| {
+                        outgoing.compress(payload, out)
+                    })
+                    .map_err(compression_error)
                 });
             }
         }
@@ -257,7 +277,7 @@ impl Connection {
         self.check_open(&outbox)?;
         // Again: an inline delivery may have begun meanwhile.
         self.is_touched.store(true, Release);
-        outbox.append_piece(frames.into());
+        outbox.append_written(frames);
         unlock_and_wake(outbox);
         Ok(Sent {
             payload_size,

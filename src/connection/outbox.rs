@@ -99,6 +99,9 @@ impl Frames {
     }
 }
 
+/// What is copied rather than written as a piece of its own.
+const COPIED: usize = 4096;
+
 /// The sending state of a connection, behind its lock.
 #[derive(Default)]
 pub struct Outbox {
@@ -132,17 +135,26 @@ impl Outbox {
 
     /// Adds a frame that others send too. Small ones are copied: that costs less than another slice.
     pub fn append_shared(&mut self, frame: &Bytes) {
-        const COPIED: usize = 4096;
-        if frame.len() <= COPIED {
-            self.waiting_bytes += frame.len();
-            self.waiting.tail.extend_from_slice(frame);
-            return;
+        match frame.len() <= COPIED {
+            true => self.append_copy(frame),
+            false => self.append_piece(frame.clone()),
         }
-        self.append_piece(frame.clone());
     }
 
     /// Adds frames that were written elsewhere.
-    pub fn append_piece(&mut self, frames: Bytes) {
+    pub fn append_written(&mut self, frames: Vec<u8>) {
+        match frames.len() <= COPIED {
+            true => self.append_copy(&frames),
+            false => self.append_piece(frames.into()),
+        }
+    }
+
+    fn append_copy(&mut self, frames: &[u8]) {
+        self.waiting_bytes += frames.len();
+        self.waiting.tail.extend_from_slice(frames);
+    }
+
+    fn append_piece(&mut self, frames: Bytes) {
         self.waiting_bytes += frames.len();
         if !self.waiting.tail.is_empty() {
             let tail = std::mem::take(&mut self.waiting.tail);

@@ -20,7 +20,7 @@ use crate::events::{Delivery, ErrorInfo, Event, Ticket, hub};
 use crate::log;
 use crate::protocol::deflate::Incoming;
 use crate::protocol::frame::{self, Opcode};
-use crate::protocol::receiver::{Flow, Payload, Receiver, Sink};
+use crate::protocol::receiver::{Flow, Fragment, Payload, Receiver, Sink};
 use crate::protocol::{Kind, ProtocolError, close};
 
 /// What one system call may read: shared by the connections of a network thread, none of which holds it while it waits.
@@ -715,17 +715,16 @@ impl Sink for Inbox<'_> {
         self.flow()
     }
 
-    fn fragment(&mut self, kind: Kind, data: &[u8], index: u32, wire: u64) -> Flow {
+    fn fragment(&mut self, kind: Kind, data: Fragment<'_>, index: u32, wire: u64) -> Flow {
         if self.is_closing() || !self.connection.settings.fragments {
             return Flow::Continue;
         }
-        self.delivery.push(Event::Fragment {
-            kind,
-            data,
-            index,
-            wire,
-        });
+        self.delivery.push_fragment(kind, data, index, wire);
         self.flow()
+    }
+
+    fn keeps_fragments(&self) -> bool {
+        self.connection.settings.fragments && self.delivery.is_queued()
     }
 
     fn ping(&mut self, payload: &[u8]) -> Flow {

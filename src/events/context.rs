@@ -2,7 +2,7 @@
 //! Does not know who reads it.
 
 use data_encoding::BASE64;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::{ErrorInfo, Event, OpenInfo, TlsInfo};
@@ -14,11 +14,27 @@ struct Data<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     payload_size: Option<usize>,
     binary: bool,
-    data: &'a str,
+    data: Shown<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     encoding: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     index: Option<u32>,
+}
+
+/// Bytes as a JSON text.
+enum Shown<'a> {
+    Text(&'a str),
+    Base64(&'a [u8]),
+}
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Shown::Text(text) => serializer.serialize_str(text),
+            // Piece by piece: the whole of it would stand in memory twice.
+            Shown::Base64(bytes) => serializer.collect_str(&BASE64.encode_display(bytes)),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -99,15 +115,18 @@ fn write_data(
     out: &mut Vec<u8>,
 ) {
     // A fragment of a text may end inside a character: then its bytes cannot be a JSON text.
-    let (text, encoding) = match simdutf8::basic::from_utf8(data) {
-        Ok(text) if !binary => (std::borrow::Cow::Borrowed(text), None),
-        _ => (BASE64.encode(data).into(), Some("base64")),
+    let (shown, encoding) = match simdutf8::basic::from_utf8(data) {
+        Ok(text) if !binary => (Shown::Text(text), None),
+        _ => {
+            out.reserve(BASE64.encode_len(data.len()) + 128);
+            (Shown::Base64(data), Some("base64"))
+        }
     };
     let context = Data {
         wire_size,
         payload_size,
         binary,
-        data: &text,
+        data: shown,
         encoding,
         index,
     };

@@ -5,6 +5,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
+use bytes::Bytes;
+
 use super::source::Source;
 use super::{ErrorInfo, Event, OpenInfo, Tag, gate};
 use crate::protocol::Kind;
@@ -22,6 +24,13 @@ pub enum Item {
         wire: u64,
         index: u32,
         range: Range<usize>,
+    },
+    /// A fragment whose bytes are the message's too.
+    SharedFragment {
+        kind: Kind,
+        wire: u64,
+        index: u32,
+        data: Bytes,
     },
     Ping(Range<usize>),
     Pong(Range<usize>),
@@ -47,6 +56,7 @@ impl Item {
                         .map(|(name, value)| name.len() + value.len())
                         .sum::<usize>()
             }
+            Item::SharedFragment { data, .. } => data.len(),
             Item::Close { reason, .. } => reason.len(),
             Item::Error(info) => info.reason.len(),
             _ => 0,
@@ -151,6 +161,17 @@ impl Body {
             } => Event::Fragment {
                 kind: *kind,
                 data: &self.bytes[range.clone()],
+                index: *index,
+                wire: *wire,
+            },
+            Item::SharedFragment {
+                kind,
+                wire,
+                index,
+                data,
+            } => Event::Fragment {
+                kind: *kind,
+                data,
                 index: *index,
                 wire: *wire,
             },

@@ -13,7 +13,7 @@ use super::queue::{Batch, Body, Item};
 use super::{Event, Tag};
 use crate::callback;
 use crate::protocol::Kind;
-use crate::protocol::receiver::Payload;
+use crate::protocol::receiver::{Fragment, Payload};
 
 /// How much may wait for the host before we stop reading.
 #[derive(Clone, Copy, Debug)]
@@ -231,6 +231,7 @@ impl Source {
                     false => Mode::Queued {
                         bytes: Vec::new(),
                         items: Vec::new(),
+                        shared: 0,
                         room: self.channel.room(),
                     },
                 }
@@ -305,6 +306,8 @@ enum Mode {
     Queued {
         bytes: Vec<u8>,
         items: Vec<Item>,
+        /// Bytes that items hold themselves.
+        shared: usize,
         room: (usize, usize),
     },
     Silent,
@@ -367,6 +370,33 @@ impl Delivery<'_> {
         });
     }
 
+    /// A fragment.
+    pub fn push_fragment(&mut self, kind: Kind, data: Fragment<'_>, index: u32, wire: u64) {
+        if let (Mode::Queued { items, shared, .. }, Fragment::Shared(data)) =
+            (&mut self.mode, &data)
+        {
+            *shared += data.len();
+            items.push(Item::SharedFragment {
+                kind,
+                wire,
+                index,
+                data: data.clone(),
+            });
+            return;
+        }
+        self.push(Event::Fragment {
+            kind,
+            data: data.bytes(),
+            index,
+            wire,
+        });
+    }
+
+    /// Whether what is pushed waits for the host.
+    pub fn is_queued(&self) -> bool {
+        matches!(self.mode, Mode::Queued { .. })
+    }
+
     /// Whether callbacks run within `push`.
     pub fn is_inline(&self) -> bool {
         matches!(self.mode, Mode::Inline { .. })
@@ -375,7 +405,12 @@ impl Delivery<'_> {
     /// Whether there is credit for more after what was pushed.
     pub fn has_credit(&self) -> bool {
         match &self.mode {
-            Mode::Queued { bytes, items, room } => bytes.len() < room.0 && items.len() < room.1,
+            Mode::Queued {
+                bytes,
+                items,
+                shared,
+                room,
+            } => bytes.len() + shared < room.0 && items.len() < room.1,
             _ => true,
         }
     }

@@ -165,9 +165,40 @@ pub fn encode(role: Role, opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
     write(role, 0x80 | opcode as u8, payload, out);
 }
 
-/// The same for a payload that was compressed (RFC 7692 § 6).
-pub fn encode_compressed(role: Role, opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
-    write(role, 0xc0 | opcode as u8, payload, out);
+/// The same for a payload that `compress` appends, perhaps `expected` bytes (RFC 7692 § 6). Returns its length; what fails
+/// leaves nothing behind.
+pub fn encode_compressed<E>(
+    role: Role,
+    opcode: Opcode,
+    expected: usize,
+    out: &mut Vec<u8>,
+    compress: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<usize, E> {
+    let head_of = |length: usize| frame_length(role, length) - length;
+    let (start, room) = (out.len(), head_of(expected));
+    out.resize(start + room, 0);
+    if let Err(error) = compress(out) {
+        out.truncate(start);
+        return Err(error);
+    }
+    let end = out.len();
+    let length = end - start - room;
+    let payload = start + head_of(length);
+    if payload != start + room {
+        out.resize(end.max(payload + length), 0);
+        out.copy_within(start + room..end, payload);
+        out.truncate(payload + length);
+    }
+    // Written behind the payload, and then to its place.
+    write_header(role, 0xc0 | opcode as u8, length, out);
+    if role == Role::Client {
+        let key = mask::fresh_key();
+        out.extend_from_slice(&key);
+        mask::apply(key, 0, &mut out[payload..payload + length]);
+    }
+    out.copy_within(payload + length.., start);
+    out.truncate(payload + length);
+    Ok(length)
 }
 
 /// The header of a server's whole frame whose payload is written from elsewhere.
@@ -253,6 +284,41 @@ mod tests {
         long.clear();
         encode(Role::Server, Opcode::Binary, &[0; 65536], &mut long);
         assert_eq!(long[..10], [0x82, 0x7f, 0, 0, 0, 0, 0, 1, 0, 0]);
+    }
+
+    #[test]
+    fn a_compressed_frame_is_whole_whatever_length_was_expected() {
+        for role in [Role::Server, Role::Client] {
+            for length in [0, 1, 125, 126, 65_535, 65_536, 70_000] {
+                for expected in [0, 125, 126, 65_535, 65_536, 1_000_000] {
+                    let payload: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
+                    let mut out = b"before".to_vec();
+                    let failed = encode_compressed(role, Opcode::Text, expected, &mut out, |out| {
+                        out.extend_from_slice(b"half");
+                        Err("no")
+                    });
+                    assert_eq!((failed, &out[..]), (Err("no"), &b"before"[..]));
+                    let written =
+                        encode_compressed(role, Opcode::Text, expected, &mut out, |out| {
+                            out.extend_from_slice(&payload);
+                            Ok::<(), ()>(())
+                        });
+                    assert_eq!(written, Ok(length));
+                    let peer = match role {
+                        Role::Server => Role::Client,
+                        Role::Client => Role::Server,
+                    };
+                    let (header, head) = Header::parse(&out[6..], peer, true).unwrap().unwrap();
+                    assert!(header.is_compressed && header.is_final);
+                    assert_eq!(header.length as usize, length);
+                    let mut got = out.split_off(6 + head);
+                    if let Some(key) = header.mask {
+                        mask::apply(key, 0, &mut got);
+                    }
+                    assert!(got == payload, "{role:?}, {length}, {expected}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -96,6 +96,19 @@ pub enum ProtocolError {
     TooManyFragments(u32),
 }
 
+impl ProtocolError {
+    /// The same of a message of which `before` bytes were there already.
+    fn behind(self, before: u64) -> ProtocolError {
+        match self {
+            ProtocolError::MessageTooBig { declared, limit } => ProtocolError::MessageTooBig {
+                declared: declared + before,
+                limit: limit + before,
+            },
+            other => other,
+        }
+    }
+}
+
 impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

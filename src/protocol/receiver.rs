@@ -3,6 +3,8 @@
 
 use std::cell::Cell;
 
+use bytes::Bytes;
+
 use super::deflate::{Incoming, Inflating};
 use super::frame::{Header, MAX_CONTROL, MAX_HEADER, Opcode};
 use super::{Kind, ProtocolError, Role, close, mask, utf8};
@@ -43,12 +45,32 @@ impl Payload<'_> {
     }
 }
 
+/// The bytes of a frame of a message in progress.
+pub enum Fragment<'a> {
+    /// In the message's buffer, which goes on.
+    Borrowed(&'a [u8]),
+    /// Shared with the message, so that what waits for the host is there once.
+    Shared(Bytes),
+}
+
+impl Fragment<'_> {
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Fragment::Borrowed(bytes) => bytes,
+            Fragment::Shared(bytes) => bytes,
+        }
+    }
+}
+
 /// Takes what a peer sent, in order. `wire` counts the payload bytes as they came.
 pub trait Sink {
     /// A whole message.
     fn message(&mut self, kind: Kind, payload: Payload<'_>, wire: u64) -> Flow;
     /// A frame of a fragmented message, but for its last one.
-    fn fragment(&mut self, kind: Kind, payload: &[u8], index: u32, wire: u64) -> Flow;
+    fn fragment(&mut self, kind: Kind, payload: Fragment<'_>, index: u32, wire: u64) -> Flow;
+    /// Whether fragments wait somewhere, so that long ones are better shared than copied.
+    fn keeps_fragments(&self) -> bool;
     /// A ping, which wants a pong with the same payload.
     fn ping(&mut self, payload: &[u8]) -> Flow;
     /// A pong.
@@ -79,6 +101,8 @@ thread_local! {
 }
 /// The header of a client's frame of at most 125 bytes: two bytes and the key.
 const SHORT_HEAD: usize = 6;
+/// Shorter fragments are copied for the host: that costs less memory than their being shared.
+const SHARED_FRAGMENT: usize = 4096;
 /// What a thread keeps of it.
 const KEPT_SCRATCH: usize = 256 * 1024;
 
@@ -90,7 +114,11 @@ struct Frame {
 
 struct Message {
     kind: Kind,
+    /// What came before the buffer's bytes, and has been told as fragments.
+    shared: Vec<Bytes>,
+    shared_length: usize,
     buffer: Buffer,
+    /// Where in the buffer the present frame begins.
     frame_start: usize,
     frames: u32,
     text: utf8::Stream,
@@ -387,7 +415,7 @@ impl Receiver {
         let mut out = SCRATCH.take();
         out.clear();
         inflating.feed(payload, &mut out, limit)?;
-        inflating.finish(&mut out, limit)?;
+        inflating.finish(&mut out)?;
         incoming.end(inflating, &out);
         check_text(kind, &out)?;
         let wire = payload.len() as u64;
@@ -433,6 +461,8 @@ impl Receiver {
         let message = self.message.get_or_insert_with(|| {
             Box::new(Message {
                 kind: data_kind(header.opcode),
+                shared: Vec::new(),
+                shared_length: 0,
                 buffer: Buffer::default(),
                 frame_start: 0,
                 frames: 0,
@@ -464,7 +494,10 @@ impl Receiver {
             None => message.take_plain(piece),
             Some(inflating) => {
                 let (buffer, start) = message.buffer.vec();
-                inflating.feed(piece, buffer, limit)?;
+                let before = message.shared_length as u64;
+                inflating
+                    .feed(piece, buffer, limit - before)
+                    .map_err(|error| error.behind(before))?;
                 message.check_from(start)
             }
         }
@@ -487,19 +520,24 @@ impl Receiver {
         sink: &mut impl Sink,
     ) -> Result<Flow, ProtocolError> {
         if !header.is_final {
-            let message = self.message.as_ref().expect("a data frame has begun");
-            let payload = &message.buffer.bytes[message.frame_start..message.buffer.filled];
+            let message = self.message.as_mut().expect("a data frame has begun");
+            let length = message.buffer.filled - message.frame_start;
+            let payload = match length >= SHARED_FRAGMENT && sink.keeps_fragments() {
+                true => Fragment::Shared(message.share_frame()),
+                false => Fragment::Borrowed(message.frame()),
+            };
             return Ok(sink.fragment(message.kind, payload, message.frames - 1, header.length));
         }
         let mut message = self.message.take().expect("a data frame has begun");
         if let Some(mut inflating) = message.inflating.take() {
-            let (buffer, start) = message.buffer.vec();
-            inflating.finish(buffer, self.limits.message)?;
-            message.check_from(start)?;
+            let (buffer, _) = message.buffer.vec();
+            inflating.finish(buffer)?;
+            message.gather();
             if let Some(incoming) = &mut self.incoming {
                 incoming.end(inflating, &message.buffer.bytes);
             }
         }
+        message.gather();
         if message.kind == Kind::Text {
             message
                 .text
@@ -532,6 +570,39 @@ impl Receiver {
 }
 
 impl Message {
+    /// The present frame's bytes.
+    fn frame(&self) -> &[u8] {
+        &self.buffer.bytes[self.frame_start..self.buffer.filled]
+    }
+
+    /// The same, to be shared; the buffer begins anew.
+    fn share_frame(&mut self) -> Bytes {
+        let buffer = std::mem::take(&mut self.buffer);
+        let start = std::mem::take(&mut self.frame_start);
+        let mut bytes = buffer.bytes;
+        bytes.truncate(buffer.filled);
+        let bytes = Bytes::from(bytes);
+        self.shared_length += bytes.len();
+        self.shared.push(bytes.clone());
+        bytes.slice(start..)
+    }
+
+    /// Brings the whole message into the buffer; each part is freed as soon as it is there, if the host has seen it.
+    fn gather(&mut self) {
+        if self.shared.is_empty() {
+            return;
+        }
+        let (last, filled) = (std::mem::take(&mut self.buffer.bytes), self.buffer.filled);
+        let mut whole = Vec::with_capacity(self.shared_length + filled);
+        for part in std::mem::take(&mut self.shared) {
+            whole.extend_from_slice(&part);
+        }
+        whole.extend_from_slice(&last[..filled]);
+        self.shared_length = 0;
+        self.buffer.filled = whole.len();
+        self.buffer.bytes = whole;
+    }
+
     fn take_plain(&mut self, piece: &[u8]) -> Result<(), ProtocolError> {
         let start = self.buffer.filled;
         self.buffer.append(piece);
@@ -579,8 +650,12 @@ mod tests {
             Flow::Continue
         }
 
-        fn fragment(&mut self, kind: Kind, payload: &[u8], index: u32, wire: u64) -> Flow {
-            let text = String::from_utf8_lossy(payload);
+        fn keeps_fragments(&self) -> bool {
+            true
+        }
+
+        fn fragment(&mut self, kind: Kind, payload: Fragment<'_>, index: u32, wire: u64) -> Flow {
+            let text = String::from_utf8_lossy(payload.bytes());
             self.0
                 .push(format!("fragment {index} {kind:?} {text} {wire}"));
             Flow::Continue
@@ -690,7 +765,10 @@ mod tests {
                 self.0 = payload.bytes().to_vec();
                 Flow::Continue
             }
-            fn fragment(&mut self, _: Kind, _: &[u8], _: u32, _: u64) -> Flow {
+            fn keeps_fragments(&self) -> bool {
+                false
+            }
+            fn fragment(&mut self, _: Kind, _: Fragment<'_>, _: u32, _: u64) -> Flow {
                 Flow::Continue
             }
             fn ping(&mut self, _: &[u8]) -> Flow {

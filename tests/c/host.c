@@ -421,6 +421,19 @@ static int32_t limit_files(rlim_t files)
     return setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* So many KiB more of data than there are now; negative: as much as there may be. */
+static int32_t limit_memory(int32_t more)
+{
+    struct rlimit limit;
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (!file || fscanf(file, "%*u %*u %*u %*u %*u %lu", &pages) != 1) return -1;
+    fclose(file);
+    getrlimit(RLIMIT_DATA, &limit);
+    limit.rlim_cur = more < 0 ? limit.rlim_max : pages * (rlim_t)sysconf(_SC_PAGESIZE) + (rlim_t)more * 1024;
+    return setrlimit(RLIMIT_DATA, &limit);
+}
+
 static int32_t perform(struct call *c)
 {
 #define IS(name) if (!strcmp(c->word[0], name))
@@ -480,6 +493,7 @@ static int32_t perform(struct call *c)
     }
     IS("tally") return c->own = tally(), 0;
     IS("limit_files") return limit_files((rlim_t)number(c, 1));
+    IS("limit_memory") return limit_memory(number(c, 1));
     IS("become") return setuid((uid_t)number(c, 1));
     IS("name") {
         snprintf(names[name_count].name, sizeof names->name, "%s", c->word[1]);

@@ -1,8 +1,9 @@
 //! Bombs, limits and corrupt data.
 
-use crate::adversary::{BINARY, CONTINUATION, Frame, PROMPTLY};
-use crate::host::{Host, WATCHDOG};
-use crate::link::{SIDES, connect, deflate, host, noise, records, with};
+use crate::adversary::{BINARY, CONTINUATION, Frame, PROMPTLY, TEXT};
+use crate::ask;
+use crate::host::{Host, INTERNAL, OK, WATCHDOG, soon};
+use crate::link::{SIDES, Side, ask_for, connect, deflate, host, noise, records, serve, with};
 use crate::zlib::Zlib;
 use serde_json::json;
 
@@ -17,12 +18,18 @@ fn a_bomb_is_closed_with_1009_before_it_takes_more_than_the_limit() {
     assert!((500_000..540_000).contains(&bomb.len()), "{}", bomb.len());
     for side in SIDES {
         for limit in [MIB, 16 * MIB] {
-            for pieces in [1, 2, 40] {
+            // In as many frames, with or without an event for each.
+            for (pieces, fragments) in [
+                (1, true),
+                (2, true),
+                (40, true),
+                (40, false),
+                (10_000, true),
+            ] {
                 let host = host();
-                // What "fragment" tells of what has come so far is the host's.
                 let options = with(
                     deflate(json!({})),
-                    &json!({"maxMessage": limit, "fragments": false}),
+                    &json!({"maxMessage": limit, "fragments": fragments}),
                 );
                 // What is made once and kept is not the bomb's.
                 let mut first = connect(&host, side, &options, PLAIN);
@@ -31,6 +38,7 @@ fn a_bomb_is_closed_with_1009_before_it_takes_more_than_the_limit() {
                 first.send(&Frame::text(&hello).rsv(4));
                 host.event("message", first.client);
                 let mut link = connect(&host, side, &options, PLAIN);
+                ask!(host, "quiet", "fragment").ok();
                 host.forget_peak();
                 let before = host.rss();
                 let chunks: Vec<_> = bomb.chunks(bomb.len().div_ceil(pieces)).collect();
@@ -42,7 +50,7 @@ fn a_bomb_is_closed_with_1009_before_it_takes_more_than_the_limit() {
                     frame.is_final = at + 1 == chunks.len();
                     link.send(&frame);
                 }
-                let what = format!("{side:?}, limit {limit}, {pieces} frames");
+                let what = format!("{side:?}, limit {limit}, {pieces} frames, told: {fragments}");
                 let (code, reason) = link.peer.close_frame(WATCHDOG);
                 assert_eq!(code, 1009, "{what}: {reason}");
                 assert!(reason.contains(&limit.to_string()), "{what}: {reason}");
@@ -54,7 +62,10 @@ fn a_bomb_is_closed_with_1009_before_it_takes_more_than_the_limit() {
                 );
                 let grown = host.peak_rss().saturating_sub(before);
                 println!("{what}: +{} KiB", grown >> 10);
-                assert!(grown < limit + MIB, "{what}: grown by {} KiB", grown >> 10);
+                // This host takes its events as JSON, in which a fragment's bytes stand as base64.
+                let json = if fragments { limit * 4 / 3 } else { 0 };
+                let most = limit + MIB + json;
+                assert!(grown < most, "{what}: grown by {} KiB", grown >> 10);
                 // Others are unharmed.
                 first.send(&Frame::text("still here"));
                 assert_eq!(
@@ -64,6 +75,185 @@ fn a_bomb_is_closed_with_1009_before_it_takes_more_than_the_limit() {
                 host.leave();
             }
         }
+    }
+}
+
+/// What waits for the host is there once: the message in progress and its fragments share it.
+#[test]
+fn fragments_that_wait_for_the_host_do_not_double_a_bomb() {
+    let mut zlib = Zlib::new();
+    let bomb = zlib.bomb(512);
+    let limit = 16 * MIB;
+    for side in SIDES {
+        // Nobody takes the events: they are pulled, later.
+        let host = Host::spawn();
+        let options = with(deflate(json!({})), &json!({"maxMessage": limit}));
+        let (mut peer, client) = match side {
+            Side::Server => {
+                let (server, port) = serve(&host, &options);
+                let line = format!("Sec-WebSocket-Extensions: {PLAIN}\r\n");
+                let peer = crate::adversary::Peer::tcp(port).upgraded(&line);
+                let clients = || ask!(host, "server_clients", server).ok().body;
+                assert!(soon(WATCHDOG, || clients()[0].is_i64()));
+                (peer, clients()[0].as_i64().unwrap() as i32)
+            }
+            Side::Client => {
+                let (peer, client, _, starting) = ask_for(&host, &options);
+                let peer = peer.answered(&format!("Sec-WebSocket-Extensions: {PLAIN}\r\n"));
+                host.reply(&starting, WATCHDOG).ok();
+                (peer, client)
+            }
+        };
+        host.forget_peak();
+        let before = host.rss();
+        for (at, chunk) in bomb.chunks(bomb.len() / 400).enumerate() {
+            let frame = match at {
+                0 => Frame::new(BINARY, chunk).rsv(4),
+                _ => Frame::new(CONTINUATION, chunk),
+            };
+            peer.send(&frame.not_final());
+        }
+        assert_eq!(peer.close_frame(WATCHDOG).0, 1009, "{side:?}");
+        let grown = host.peak_rss().saturating_sub(before);
+        println!("{side:?}: +{} KiB", grown >> 10);
+        assert!(
+            grown < limit + MIB,
+            "{side:?}: grown by {} KiB",
+            grown >> 10
+        );
+        // They are there, whole, and then the end.
+        let (mut index, mut bytes, mut closed) = (0, 0, 0);
+        while closed == 0 {
+            let options = json!({"timeout": 5, "max": 1});
+            let events = ask!(host, "client_messages", client, options).ok().body;
+            let event = &events[0];
+            match event["type"].as_str() {
+                Some("open") => {}
+                Some("fragment") => {
+                    assert_eq!(event["context"]["index"], index);
+                    index += 1;
+                    bytes += event["context"]["payloadSize"].as_u64().unwrap();
+                }
+                Some("close") => closed = event["context"]["code"].as_i64().unwrap(),
+                _ => panic!("{events}"),
+            }
+        }
+        assert_eq!(closed, 1009);
+        assert!(
+            index > 5 && bytes > limit / 2 && bytes <= limit,
+            "{index}, {bytes}"
+        );
+        host.leave();
+    }
+}
+
+/// The message, put together from what it shared with its fragments, is the one that was sent.
+#[test]
+fn a_message_of_long_fragments_is_whole_with_and_without_compression() {
+    let (host, mut zlib) = (host(), Zlib::new());
+    for side in SIDES {
+        let mut link = connect(&host, side, &deflate(json!({})), PLAIN);
+        let deflater = zlib.deflater(15);
+        for rsv in [0, 4] {
+            let text = records(300_000);
+            let payload = match rsv {
+                0 => text.clone().into_bytes(),
+                _ => zlib.deflate(deflater, text.as_bytes()),
+            };
+            // Long, short and empty ones, so that some are shared and some copied.
+            let mut rest = &payload[..];
+            let mut told = String::new();
+            for (at, length) in [20_000, 10, 0, 5000, 3, 1, 4096, 4095, usize::MAX]
+                .into_iter()
+                .enumerate()
+            {
+                let (chunk, behind) = rest.split_at(length.min(rest.len()));
+                rest = behind;
+                let mut frame = Frame::new(if at == 0 { TEXT } else { CONTINUATION }, chunk);
+                frame.rsv = if at == 0 { rsv } else { 0 };
+                frame.is_final = rest.is_empty();
+                link.send(&frame);
+                if frame.is_final {
+                    break;
+                }
+                let fragment = host.event("fragment", link.client);
+                assert_eq!(*fragment.context("wireSize"), chunk.len(), "{side:?}");
+                told += fragment.context("data").as_str().unwrap();
+            }
+            assert!(
+                text.starts_with(&told) && told.len() > 20_000,
+                "{side:?}, {rsv}"
+            );
+            let message = host.event("message", link.client);
+            assert!(message.context("data") == &text[..], "{side:?}, {rsv}");
+            assert_eq!(*message.context("wireSize"), payload.len(), "{side:?}");
+        }
+    }
+    host.leave();
+}
+
+#[test]
+fn a_message_that_cannot_be_compressed_is_told_in_the_reply_and_nothing_of_it_is_sent() {
+    let mut zlib = Zlib::new();
+    for side in SIDES {
+        let host = host();
+        let options = deflate(json!({"memLevel": 9}));
+        let mut links: Vec<_> = (0..30)
+            .map(|_| connect(&host, side, &options, PLAIN))
+            .collect();
+        // Everything else that a send needs is there.
+        links[0].text_from_host(&host, &records(3000));
+        // No room for thirty compressors.
+        ask!(host, "limit_memory", 1024).ok();
+        let mut failed = vec![];
+        for (at, link) in links.iter().enumerate().skip(1) {
+            let reply = ask!(
+                host,
+                "client_send",
+                link.client,
+                1,
+                format!("={}", records(3000))
+            );
+            let body = &reply.body;
+            assert_eq!(body["compressionError"], reply.status != OK, "{body}");
+            assert_eq!(body["success"], reply.status == OK, "{body}");
+            if reply.status != OK {
+                assert_eq!(reply.status, INTERNAL, "{body}");
+                assert_eq!(
+                    (&body["payloadSize"], &body["wireSize"]),
+                    (&json!(0), &json!(0))
+                );
+                let message = body["error"]["message"].as_str().unwrap();
+                assert!(
+                    message.contains("compressed") && message.contains("memory"),
+                    "{body}"
+                );
+                failed.push(at);
+            }
+        }
+        assert!(!failed.is_empty(), "{side:?}: there was memory for all");
+        // A server's reply says it of each of its connections.
+        if side == Side::Server {
+            let server = links[*failed.last().unwrap()].server;
+            let text = format!("={}", records(2000));
+            let reply = ask!(host, "server_send", server, 1, text, "~").body;
+            assert_eq!(reply[0]["compressionError"], true, "{reply}");
+            assert_eq!(reply[0]["success"], false, "{reply}");
+        }
+        ask!(host, "limit_memory", -1).ok();
+        for at in failed {
+            let link = &mut links[at];
+            let (reply, frame) = link.text_from_host(&host, "short");
+            assert_eq!((frame.rsv, &frame.payload[..]), (0, &b"short"[..]));
+            assert_eq!(reply["compressionError"], false);
+            let (_, frame) = link.text_from_host(&host, &records(3000));
+            let inflater = zlib.inflater();
+            assert_eq!(
+                (frame.rsv, zlib.inflate(inflater, &frame.payload).as_deref()),
+                (4, Ok(records(3000).as_bytes()))
+            );
+        }
+        host.leave();
     }
 }
 

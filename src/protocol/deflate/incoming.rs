@@ -3,7 +3,7 @@
 
 use zlib_rs::{Inflate, InflateFlush, Status};
 
-use super::{Agreed, Kept, OUTPUT, POOL, STEP, TAIL};
+use super::{Agreed, Kept, OUTPUT, POOL, STEP, Window};
 use crate::protocol::{ProtocolError, Role};
 
 thread_local! {
@@ -21,8 +21,8 @@ enum Context {
     None,
     /// The whole inflater, which holds 32 KiB of window whatever it is told.
     Inflater(Option<Box<Inflate>>),
-    /// The last bytes, at most as many as a small window has, for an inflater of the thread.
-    Window { bytes: Vec<u8>, most: usize },
+    /// The last bytes, for an inflater of the thread.
+    Window(Window),
 }
 
 /// Windows up to this are kept as bytes: copying them costs less than the memory of an inflater for each connection.
@@ -40,10 +40,7 @@ impl Incoming {
         };
         let context = match agreed.sender(peer) {
             (_, false) => Context::None,
-            (bits @ ..=SMALL_WINDOW_BITS, true) => Context::Window {
-                bytes: Vec::new(),
-                most: 1 << bits,
-            },
+            (bits @ ..=SMALL_WINDOW_BITS, true) => Context::Window(Window::new(bits)),
             (_, true) => Context::Inflater(None),
         };
         Incoming { context }
@@ -62,10 +59,10 @@ impl Incoming {
         };
         // 15 bits follow every smaller window too.
         let mut inflater = kept.unwrap_or_else(|| Box::new(Inflate::new(false, 15)));
-        if let Context::Window { bytes, .. } = &self.context {
-            if !bytes.is_empty() {
+        if let Context::Window(window) = &self.context {
+            if !window.bytes.is_empty() {
                 // Cannot fail: a raw stream takes a dictionary at its beginning. If it did, the data would be corrupt.
-                let _ = inflater.set_dictionary(bytes);
+                let _ = inflater.set_dictionary(&window.bytes);
             }
         }
         Inflating(inflater)
@@ -78,12 +75,7 @@ impl Incoming {
                 *inflater = Some(inflating.0);
                 return;
             }
-            Context::Window { bytes, most } => {
-                let news = &out[out.len().saturating_sub(*most)..];
-                let kept = bytes.len().min(*most - news.len());
-                bytes.drain(..bytes.len() - kept);
-                bytes.extend_from_slice(news);
-            }
+            Context::Window(window) => window.follow(out),
             Context::None => {}
         }
         INFLATERS.with_borrow_mut(|pool| {
@@ -140,13 +132,13 @@ impl Inflating {
 
     /// Ends the message with what a sync flush would have ended with (RFC 7692 § 7.2.2). In a message that was cut off, these
     /// bytes would become data, or leave a block open: then an empty block behind them is not one.
-    pub fn finish(&mut self, out: &mut Vec<u8>, limit: u64) -> Result<(), ProtocolError> {
-        const EMPTY_BLOCK: [u8; 5] = [0x00, 0x00, 0x00, 0xff, 0xff];
+    pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), ProtocolError> {
+        const END: [u8; 9] = [0x00, 0x00, 0xff, 0xff, 0x00, 0x00, 0x00, 0xff, 0xff];
         let length = out.len();
         let taken = self.0.total_in();
-        self.feed(&TAIL, out, limit.max(length as u64))?;
-        self.feed(&EMPTY_BLOCK, out, limit.max(length as u64))?;
-        let expected = taken + (TAIL.len() + EMPTY_BLOCK.len()) as u64;
+        self.feed(&END, out, length as u64)
+            .map_err(|_| ProtocolError::CorruptData)?;
+        let expected = taken + END.len() as u64;
         match out.len() == length && self.0.total_in() == expected {
             true => Ok(()),
             false => Err(ProtocolError::CorruptData),
