@@ -169,6 +169,22 @@ int32_t WSPLUG_API wsplug_client_clear(int32_t client, char **reply);
 // and consumes them: at most "max" (100), after waiting "timeout" seconds (0) for the first.
 int32_t WSPLUG_API wsplug_client_messages(int32_t client, const char *options, char **reply);
 
+// Writes to *client the ref of the living client whose option "name" this is; 0 and WSPLUG_UNKNOWN_REF if there is none.
+// Accepted connections have no name.
+int32_t WSPLUG_API wsplug_client_find(const char *name, int32_t *client);
+
+// Takes the next message of a connection, ours or accepted, that no callback takes: whole, *length bytes in buffer, of
+// *kind WSPLUG_TEXT or WSPLUG_BINARY (kind may be NULL). timeout_ms 0 polls, negative waits until there is one, else
+// WSPLUG_TIMEOUT. WSPLUG_BUFFER_TOO_SMALL if capacity is less than its length, which is written to *length: the message
+// stays for the next call; so a NULL buffer with capacity 0 asks for the length. Several threads may receive.
+//
+// A client that comes back by itself is waited for. Once nothing more can come: first what is left, then
+// WSPLUG_WRONG_STATE, or WSPLUG_UNKNOWN_REF of an accepted connection. WSPLUG_WRONG_STATE also where there is a callback for
+// its events, unless its option "dispatch" is "pull". Other events are passed over and dropped, but for the last "close" and
+// the last "error", which can be pulled until a later message was received.
+int32_t WSPLUG_API wsplug_client_receive(int32_t client, int32_t timeout_ms, int32_t *kind, void *buffer,
+        int32_t capacity, int32_t *length);
+
 // Sets the callbacks for all events that no method takes; both NULL: events wait to be pulled. Where
 // on_message is NULL, messages come to on_event as JSON. Events that wait for callbacks already go to these
 // ones. Returns once the old callbacks no longer run, unless it is called inside a callback.

@@ -554,6 +554,46 @@ mod client {
     }
 
     #[test]
+    fn name() {
+        let client = Client::new(json!({"name": "of the options' test"}));
+        assert_eq!(client.created["name"], "of the options' test");
+        let error = refused(
+            wsplug_client_create,
+            json!({"name": "of the options' test"}),
+        );
+        assert_eq!(error["option"], "name");
+    }
+
+    #[test]
+    fn address_port_and_path() {
+        let listener = Listener::new();
+        let _client = Client::start(
+            json!({"address": "127.0.0.1", "port": listener.port, "path": "chat?who=ann"}),
+        );
+        let peer = Peer::accept(&listener.socket);
+        assert!(
+            peer.request.starts_with("GET /chat?who=ann HTTP/1.1\r\n"),
+            "{}",
+            peer.request
+        );
+    }
+
+    #[test]
+    fn port_without_an_address_is_refused() {
+        let error = refused(wsplug_client_create, json!({"port": 8080}));
+        assert_eq!(error["option"], "port");
+    }
+
+    #[test]
+    fn path_that_cannot_be_one_is_refused() {
+        let error = refused(
+            wsplug_client_create,
+            json!({"address": "localhost", "path": "a b"}),
+        );
+        assert_eq!(error["option"], "path");
+    }
+
+    #[test]
     fn url_can_be_changed_at_start() {
         let listener = Listener::new();
         let client = Client::new(json!({"url": "ws://127.0.0.1:9/"}));

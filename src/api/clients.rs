@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
-use super::config::{CLIENT_STOP, CLIENTS, Config, Shared, closing, parse_url};
+use super::config::{CLIENT_STOP, CLIENTS, Config, Shared, closing};
+use super::names;
 use super::options::{ClientOptions, Name, Options, StartOptions, StopOptions, parse};
 use super::pull;
 use super::reply::{self, Reply};
@@ -64,12 +65,27 @@ fn create(options: &str) -> Result<(i32, Map<String, Value>)> {
     let Peer::Own(client) = peer else {
         unreachable!("what was inserted comes back");
     };
+    if let Err(taken) = names::change(client.client, "", &config.own.name) {
+        library::PEERS.remove(client.client);
+        return Err(taken);
+    }
     let mut reply = show(&config, client.client);
     reply.extend(ignored(&given, &[]));
     CLIENTS
         .lock()
         .insert(client.client, Arc::new(Mutex::new(config)));
     Ok((client.client, reply))
+}
+
+/// The client with this name. Its ref is the second value, 0 on failure.
+pub fn client_find(name: &str) -> Result<i32> {
+    if name.is_empty() {
+        return Err(Error::new(Status::InvalidArgument, "the name is empty"));
+    }
+    names::find(name).ok_or_else(|| {
+        let message = format!("there is no client with the name \"{name}\"");
+        Error::new(Status::UnknownRef, message)
+    })
 }
 
 /// A url that cannot be used is an error as soon as it is given.
@@ -80,9 +96,8 @@ fn apply(config: &mut Config<ClientOptions>, given: &Map<String, Value>) -> Resu
         // The url as replies show it was passed back.
         changed.own.url = config.own.url.clone();
     }
-    if !changed.own.url.is_empty() {
-        parse_url(&changed.own)?;
-    }
+    changed.own.unite_targets(given)?;
+    changed.own.target()?;
     *config = changed;
     Ok(())
 }
@@ -152,6 +167,7 @@ fn start(client: i32, options: &str) -> Result<Map<String, Value>> {
         let mut changed = config.clone();
         apply(&mut changed, &given)?;
         let plan = changed.plan()?;
+        names::change(client.client, &config.own.name, &changed.own.name)?;
         *config = changed;
         client
             .source
@@ -232,7 +248,10 @@ fn stop_own(
     let (code, reason) = closing(options, CLIENT_STOP)?;
     let (mut reply, patience) = {
         let mut config = config.lock();
-        apply(&mut config, given)?;
+        let mut changed = config.clone();
+        apply(&mut changed, given)?;
+        names::change(client.client, &config.own.name, &changed.own.name)?;
+        *config = changed;
         client
             .source
             .channel()
@@ -298,7 +317,10 @@ pub fn client_clear(client: i32) -> Reply {
 
 fn clear(client: i32) -> Result<Map<String, Value>> {
     let reason = "the connection was cleared";
-    CLIENTS.lock().remove(&client);
+    let config = CLIENTS.lock().remove(&client);
+    if let Some(config) = config {
+        names::release(client, &config.lock().own.name);
+    }
     match library::PEERS.remove(client) {
         None => return Err(Error::unknown_ref("connection", client)),
         Some(Peer::Own(own)) => {

@@ -102,13 +102,12 @@ impl Config<ClientOptions> {
     /// What a start needs.
     pub fn plan(&self) -> Result<client::Plan> {
         let own = &self.own;
-        if own.url.is_empty() {
-            return Err(Error::option(
+        let url = own.target()?.ok_or_else(|| {
+            Error::option(
                 "url",
-                "url is not set; give ws://host[:port][/path]",
-            ));
-        }
-        let url = parse_url(own)?;
+                "url is not set; give ws://host[:port][/path], or address, port and path",
+            )
+        })?;
         let tls = url.secure.then(|| {
             let wishes = own.tls.clone().and_then(|tls| tls.0).unwrap_or_default();
             tls::ClientConfig::new(&wishes).map_err(|problem| Error::option("tls", problem))
@@ -137,9 +136,66 @@ impl Config<ClientOptions> {
     }
 }
 
+impl ClientOptions {
+    /// `url` is one way to say where to connect to, `address` with `port` and `path` the other: what is given last counts.
+    pub fn unite_targets(&mut self, given: &Map<String, Value>) -> Result<()> {
+        let is_given = |name: &str| {
+            let value = given.get(name).filter(|value| !value.is_null());
+            value.is_some_and(|value| value != "")
+        };
+        let of_address = ["address", "port", "path"];
+        if is_given("url") {
+            if let Some(name) = of_address.into_iter().find(|name| is_given(name)) {
+                return Err(Error::option(
+                    name,
+                    format!("url and {name} exclude each other; give one of them"),
+                ));
+            }
+            self.address = String::new();
+        } else if is_given("address") {
+            self.url = String::new();
+        }
+        if self.address.is_empty() {
+            let lonely = of_address.into_iter().find(|name| is_given(name));
+            if let Some(name) = lonely {
+                return Err(Error::option(
+                    name,
+                    format!("{name} belongs to address, which is not set"),
+                ));
+            }
+            (self.port, self.path) = (None, None);
+        }
+        Ok(())
+    }
+
+    /// Where to connect to; none if that is not set. The error names the option.
+    pub fn target(&self) -> Result<Option<Url>> {
+        if !self.url.is_empty() {
+            return parse_url(self).map(Some);
+        }
+        if self.address.is_empty() {
+            return Ok(None);
+        }
+        let port = self.port.map(|port| port.0 as u16);
+        let path = self.path.as_deref().unwrap_or_default();
+        let url = Url::from_parts(&self.address, port, path, self.wants_tls() == Some(true));
+        url.map(Some).map_err(|problem| {
+            let option = match problem.starts_with("the address") {
+                true => "address",
+                false => "path",
+            };
+            Error::option(option, format!("{option}: {problem}"))
+        })
+    }
+
+    fn wants_tls(&self) -> Option<bool> {
+        self.tls.as_ref().map(|tls| tls.0.is_some())
+    }
+}
+
 /// The url, or the error that names the option. What `tls` asks for makes a ws: url a wss: one.
-pub fn parse_url(own: &ClientOptions) -> Result<Url> {
-    let wants_tls = own.tls.as_ref().map(|tls| tls.0.is_some());
+fn parse_url(own: &ClientOptions) -> Result<Url> {
+    let wants_tls = own.wants_tls();
     let rest = match own.url.split_once(':') {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("ws") => Some(rest),
         _ => None,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Map;
 
 use super::config;
+use super::names;
 use super::options::{InitOptions, Options, ignored, parse};
 use super::reply::{self, Reply};
 use crate::error::Result;
@@ -42,5 +43,6 @@ pub fn shutdown(timeout_ms: i32) -> Result<crate::error::Status> {
     let status = library::shutdown(timeout)?;
     *config::SERVERS.lock() = RefMap::default();
     *config::CLIENTS.lock() = RefMap::default();
+    names::release_all();
     Ok(status)
 }

@@ -5,20 +5,23 @@ mod clients;
 mod config;
 mod json;
 mod library;
+mod names;
 mod options;
 mod pull;
+mod receive;
 mod reply;
 mod servers;
 mod tls;
 mod values;
 
 pub use clients::{
-    client_clear, client_create, client_messages, client_send, client_send_inline, client_start,
-    client_stop,
+    client_clear, client_create, client_find, client_messages, client_send, client_send_inline,
+    client_start, client_stop,
 };
 pub use library::{init, shutdown};
 pub use options::Row;
 pub use pull::{event_next, pump};
+pub use receive::client_receive;
 pub use reply::Reply;
 pub use servers::{
     server_clear, server_clients, server_create, server_messages, server_send, server_start,

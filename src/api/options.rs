@@ -101,7 +101,7 @@ options! {
         "window" window: Int32 = Int(0);
         /// A number that is handed back with each event.
         "process" process: Int32 = Int(0);
-        /// How callbacks are run; not given: as `wsplug_init` says.
+        /// How callbacks are run, or "pull": events wait to be pulled although there are callbacks. Not given: as `wsplug_init` says.
         "dispatch" dispatch: Option<Dispatch> = None;
     }
 }
@@ -145,8 +145,16 @@ options! {
 options! {
     /// Limits and habits of a client.
     ClientOptions {
-        /// Where to connect to: ws://[user:password@]host[:port][/path][?query]. A start needs it.
+        /// A name for `wsplug_client_find`, which no other living client may have; "" is none.
+        "name" name: String = String::new();
+        /// Where to connect to: ws://[user:password@]host[:port][/path][?query]. A start needs it, or `address`.
         "url" url: String = String::new();
+        /// Instead of `url`: the name or IP address to connect to. What is given last counts; both at once are an error.
+        "address" address: String = String::new();
+        /// The port of `address`; not given: 80, with TLS 443.
+        "port" port: Option<Int<1, 65535>> = None;
+        /// The path of `address`, with or without the leading "/", and the query; "" is "/".
+        "path" path: Option<String> = None;
         /// Sub-protocols to offer, the best first; the server must choose one.
         "protocols" protocols: Protocols = Protocols::default();
         /// Header fields for the request. Not shown in replies if there is Authorization, Proxy-Authorization or Cookie among them.

@@ -26,7 +26,8 @@ pub fn pump(timeout_ms: i32, max: i32) -> Result<i32> {
         .map(|count| count as i32)
 }
 
-fn timeout(timeout_ms: i32) -> Result<Option<Duration>> {
+/// Negative waits for ever.
+pub fn timeout(timeout_ms: i32) -> Result<Option<Duration>> {
     if timeout_ms != 0 && is_network_thread() {
         return Err(waits_for_itself());
     }

@@ -157,6 +157,7 @@ impl OptionValue for Dispatch {
             Some("thread") => Ok(Dispatch::Thread),
             Some("inline") => Ok(Dispatch::Inline),
             Some("pump") => Ok(Dispatch::Pump),
+            Some("pull") => Ok(Dispatch::Pull),
             _ => Err(wrong::<Self>(value)),
         }
     }
@@ -167,13 +168,14 @@ impl OptionValue for Dispatch {
                 Dispatch::Thread => "thread",
                 Dispatch::Inline => "inline",
                 Dispatch::Pump => "pump",
+                Dispatch::Pull => "pull",
             }
             .into(),
         )
     }
 
     fn expected() -> String {
-        "\"thread\", \"inline\" or \"pump\"".into()
+        "\"thread\", \"inline\", \"pump\" or \"pull\"".into()
     }
 }
 

@@ -21,7 +21,7 @@ use handshake::{Opened, Progress, open};
 
 use crate::connection::{Connection, End, Owner, Sent, Settings, Task};
 use crate::error::{Error, Result};
-use crate::events::{ErrorInfo, Event, OpenInfo, Source, Ticket};
+use crate::events::{ErrorInfo, Event, OpenInfo, Source, Ticket, hub};
 use crate::log;
 use crate::protocol::{Kind, close};
 use crate::transport::{Threads, spawn_on};
@@ -219,6 +219,7 @@ impl Client {
         }
         // One permit is kept for a run that does not wait at this moment.
         run.stopped.notify_one();
+        hub().look_again(&self.source);
         let connection = self.connection.read().clone();
         if let Some(connection) = connection {
             connection.close(code, reason);
@@ -251,6 +252,9 @@ impl Client {
         if state.run.as_ref().is_some_and(|own| Arc::ptr_eq(own, run)) {
             state.run = None;
         }
+        drop(state);
+        // Nobody need wait for its messages any more.
+        hub().look_again(&self.source);
     }
 
     /// Sends on the open connection.

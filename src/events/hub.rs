@@ -53,7 +53,7 @@ pub trait Handler: Send + Sync {
 /// All that waits for the host.
 pub struct Hub {
     handlers: RwLock<Handlers>,
-    lanes: Mutex<Lanes>,
+    pub(super) lanes: Mutex<Lanes>,
     thread_ready: Condvar,
     pump_ready: Condvar,
     pull_ready: Condvar,
@@ -73,13 +73,17 @@ impl Handlers {
 }
 
 #[derive(Default)]
-struct Lanes {
+pub(super) struct Lanes {
     thread: VecDeque<Batch>,
     pump: VecDeque<Batch>,
-    pull: VecDeque<Batch>,
+    pub(super) pull: VecDeque<Batch>,
     pump_waits: bool,
     is_pumping: bool,
     pullers: usize,
+    /// Sources whose messages somebody waits for.
+    pub(super) receiving: Vec<Arc<Source>>,
+    /// Counts what may have changed for them beside new messages.
+    pub(super) round: u64,
     is_woken: bool,
     /// Batches so far.
     posted: u64,
@@ -179,7 +183,7 @@ impl Hub {
 
     /// Whether events with this tag go to a callback.
     pub fn has_callbacks(&self, tag: &Tag) -> bool {
-        self.handlers.read().find(tag).is_some()
+        self.lane(tag) != Lane::Pull
     }
 
     pub(super) fn is_threaded(&self, tag: &Tag) -> bool {
@@ -203,10 +207,11 @@ impl Hub {
 
     fn lane(&self, tag: &Tag) -> Lane {
         let handlers = self.handlers.read();
-        match handlers.find(tag) {
-            None => Lane::Pull,
-            Some(_) if tag.dispatch.unwrap_or(handlers.dispatch) == Dispatch::Pump => Lane::Pump,
-            Some(_) => Lane::Thread,
+        match tag.dispatch.unwrap_or(handlers.dispatch) {
+            _ if handlers.find(tag).is_none() => Lane::Pull,
+            Dispatch::Pull => Lane::Pull,
+            Dispatch::Pump => Lane::Pump,
+            Dispatch::Thread | Dispatch::Inline => Lane::Thread,
         }
     }
 
@@ -243,7 +248,10 @@ impl Hub {
                 lanes.start_caller();
             }
             Lane::Pump => lanes.pump.push_back(batch),
-            Lane::Pull => lanes.pull.push_back(batch),
+            Lane::Pull => {
+                batch.body.source.tell_receivers();
+                lanes.pull.push_back(batch);
+            }
         }
     }
 
@@ -279,6 +287,10 @@ impl Hub {
             self.push(&mut lanes, lane, batch);
         }
         self.wake_waiting(&mut lanes);
+        lanes.round += 1;
+        for source in &lanes.receiving {
+            source.tell_receivers();
+        }
         drop(lanes);
         gate::notify();
     }
@@ -531,6 +543,7 @@ impl Hub {
                 self.pump_ready.notify_all();
             }
             Lane::Pull => {
+                batch.body.source.tell_receivers();
                 lanes.pull.push_front(batch);
                 if lanes.pullers > 0 {
                     self.pull_ready.notify_all();

@@ -5,6 +5,7 @@ mod context;
 mod gate;
 mod hub;
 mod queue;
+mod receive;
 mod retire;
 mod source;
 
@@ -29,6 +30,27 @@ pub enum Dispatch {
     Inline,
     /// Callbacks run inside `pump`.
     Pump,
+    /// No callback runs, even where there is one: events wait to be pulled.
+    Pull,
+}
+
+/// What a look for a message found.
+pub enum Received {
+    /// This one, which is taken out.
+    Message(Pulled),
+    /// One that is too long, which stays.
+    TooLong {
+        /// Text or binary.
+        kind: Kind,
+        /// Its bytes.
+        length: usize,
+    },
+    /// None within the time.
+    Nothing,
+    /// None, and none can come.
+    Over,
+    /// They go to a callback.
+    Called,
 }
 
 /// What the host attached to a server or client: every event carries the one that was in force when it happened.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::task::Waker;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::gate::Gate;
 use super::hub::{self, Handler, hub};
@@ -175,6 +175,10 @@ pub struct Source {
     pub(super) posting: Gate,
     /// Batches on their way to the host.
     pub(super) pending: AtomicUsize,
+    /// Threads that wait for a message.
+    pub(super) awaited: AtomicUsize,
+    /// Goes with the lock of the lanes.
+    pub(super) received: Condvar,
     state: AtomicU8,
 }
 
@@ -187,6 +191,8 @@ impl Source {
             gate: Gate::default(),
             posting: Gate::default(),
             pending: AtomicUsize::new(0),
+            awaited: AtomicUsize::new(0),
+            received: Condvar::new(),
             state: AtomicU8::new(0),
         })
     }
@@ -260,6 +266,18 @@ impl Source {
         }
         drop(delivery);
         hub().end_turn();
+    }
+
+    /// Whether an "open" was posted and its "close" was not.
+    pub fn is_open(&self) -> bool {
+        self.state.load(SeqCst) & POSTED_OPEN != 0
+    }
+
+    /// Wakes those who wait for a message. They look once they have the lock of the lanes.
+    pub(super) fn tell_receivers(&self) {
+        if self.awaited.load(SeqCst) > 0 {
+            self.received.notify_all();
+        }
     }
 
     /// Whether an "open" waits for its "close". Asked and answered once: the caller posts that "close".

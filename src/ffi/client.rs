@@ -3,9 +3,12 @@
 
 use std::ffi::{c_char, c_void};
 
-use super::glue::{argument, bytes, command, guard_status, is_forked, kind, put_ref, text};
-use super::status::{WSPLUG_BINARY, WSPLUG_TEXT};
+use super::glue::{
+    argument, bytes, command, guard_status, is_forked, kind, put_number, put_ref, text,
+};
+use super::status::*;
 use crate::api::{self, Reply};
+use crate::events::Received;
 use crate::protocol::Kind;
 
 /// Makes a client, which is not connected yet. Its ref, positive, is written to *client, 0 on failure; the
@@ -135,4 +138,84 @@ pub unsafe extern "system" fn wsplug_client_messages(
             Ok(api::client_messages(client, text("options", options)?))
         })
     }
+}
+
+/// Writes to *client the ref of the living client whose option "name" this is; 0 and WSPLUG_UNKNOWN_REF if there is none.
+/// Accepted connections have no name.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn wsplug_client_find(name: *const c_char, client: *mut i32) -> i32 {
+    // SAFETY: the header's promises about texts and outputs.
+    unsafe {
+        put_ref(client, 0);
+        guard_status(|| {
+            if client.is_null() {
+                return WSPLUG_INVALID_ARGUMENT;
+            }
+            match text("name", name).and_then(api::client_find) {
+                Ok(reference) => {
+                    put_ref(client, reference);
+                    WSPLUG_OK
+                }
+                Err(error) => error.status as i32,
+            }
+        })
+    }
+}
+
+/// Takes the next message of a connection, ours or accepted, that no callback takes: whole, *length bytes in buffer, of
+/// *kind WSPLUG_TEXT or WSPLUG_BINARY (kind may be NULL). timeout_ms 0 polls, negative waits until there is one, else
+/// WSPLUG_TIMEOUT. WSPLUG_BUFFER_TOO_SMALL if capacity is less than its length, which is written to *length: the message
+/// stays for the next call; so a NULL buffer with capacity 0 asks for the length. Several threads may receive.
+///
+/// A client that comes back by itself is waited for. Once nothing more can come: first what is left, then
+/// WSPLUG_WRONG_STATE, or WSPLUG_UNKNOWN_REF of an accepted connection. WSPLUG_WRONG_STATE also where there is a callback for
+/// its events, unless its option "dispatch" is "pull". Other events are passed over and dropped, but for the last "close" and
+/// the last "error", which can be pulled until a later message was received.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn wsplug_client_receive(
+    client: i32,
+    timeout_ms: i32,
+    kind: *mut i32,
+    buffer: *mut c_void,
+    capacity: i32,
+    length: *mut i32,
+) -> i32 {
+    let tell = |found: i32, size: usize| {
+        let size = i32::try_from(size).expect("maxMessage is at most 2^31-1");
+        // SAFETY: the header's promise about outputs; both are NULL or writable.
+        unsafe {
+            put_number(kind, found);
+            put_number(length, size);
+        }
+    };
+    guard_status(|| {
+        tell(0, 0);
+        let Ok(room) = usize::try_from(capacity) else {
+            return WSPLUG_INVALID_ARGUMENT;
+        };
+        if length.is_null() || (buffer.is_null() && room > 0) {
+            return WSPLUG_INVALID_ARGUMENT;
+        }
+        match api::client_receive(client, timeout_ms, room) {
+            Ok(Received::Message(pulled)) => {
+                let Some((found, data)) = pulled.message() else {
+                    return WSPLUG_INTERNAL;
+                };
+                if !data.is_empty() {
+                    // SAFETY: the host's promise that buffer has room for capacity bytes, which the data does not exceed.
+                    unsafe {
+                        std::ptr::copy_nonoverlapping(data.as_ptr(), buffer.cast(), data.len());
+                    }
+                }
+                tell(found as i32, data.len());
+                WSPLUG_OK
+            }
+            Ok(Received::TooLong { kind, length }) => {
+                tell(kind as i32, length);
+                WSPLUG_BUFFER_TOO_SMALL
+            }
+            Ok(_) => WSPLUG_TIMEOUT,
+            Err(error) => error.status as i32,
+        }
+    })
 }

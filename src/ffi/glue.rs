@@ -173,9 +173,18 @@ pub fn kind(code: i32) -> Result<Kind> {
 /// # Safety
 /// `out` is NULL or writable.
 pub unsafe fn put_ref(out: *mut i32, reference: i32) {
+    // SAFETY: the caller's promise.
+    unsafe { put_number(out, reference) };
+}
+
+/// Writes a number, if there is where to.
+///
+/// # Safety
+/// `out` is NULL or writable.
+pub unsafe fn put_number(out: *mut i32, number: i32) {
     if !out.is_null() {
         // SAFETY: the caller's promise.
-        unsafe { *out = reference };
+        unsafe { *out = number };
     }
 }
 

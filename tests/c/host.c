@@ -413,6 +413,19 @@ static int32_t null_event(void)
     return zeros;
 }
 
+/* client, time-out, capacity, "~" for no buffer; the reply has the kind, the length and the text. */
+static int32_t receive(struct call *c)
+{
+    int32_t room = number(c, 3), kind = -1, length = -1;
+    char *buffer = calloc(1, room > 0 ? (size_t)room + 1 : 1), *words;
+    int32_t status = wsplug_client_receive(number(c, 1), number(c, 2), &kind, c->word[4] ? NULL : buffer, room, &length);
+    words = quoted(buffer);
+    if (asprintf(&c->own, "{\"kind\":%d,\"length\":%d,\"text\":%s}", kind, length, words) < 0) abort();
+    free(words);
+    free(buffer);
+    return status;
+}
+
 static int32_t limit_files(rlim_t files)
 {
     struct rlimit limit;
@@ -464,6 +477,9 @@ static int32_t perform(struct call *c)
     }
     IS("client_clear") return wsplug_client_clear(number(c, 1), c->want);
     IS("client_messages") return wsplug_client_messages(number(c, 1), text(c, 2), c->want);
+
+    IS("client_find") return wsplug_client_find(text(c, 1), out(c, 2));
+    IS("client_receive") return receive(c);
 
     IS("callbacks") return wsplug_set_callbacks(strchr(c->word[1], 'e') ? on_event : NULL,
                                                 strchr(c->word[1], 'm') ? on_message : NULL, NULL);

@@ -25,6 +25,7 @@ pub const TOO_LARGE: i32 = -6;
 pub const NETWORK: i32 = -7;
 pub const IN_CALLBACK: i32 = -8;
 pub const FORKED: i32 = -9;
+pub const BUFFER_TOO_SMALL: i32 = -10;
 pub const INTERNAL: i32 = -99;
 
 /// No command of a test may take longer: a deadlock shows as this.
