@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Inflate, InflateFlush};
 
-use crate::cell;
+use crate::cell::{self, Cell};
 
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 
@@ -92,37 +92,40 @@ pub struct Alone {
     pub compressed_bytes: u64,
 }
 
-/// Inflates and compresses messages on the calling thread for this long, after a warm-up of a third of it.
-pub fn alone(texts: &[&[u8]], setting: cell::Deflate, duration: Duration) -> Alone {
+/// Inflates and compresses messages on the calling thread for this long, after a warm-up of a third of it: with a context for each
+/// of the cell's connections, which take turns of as many messages as it has in flight. Contexts that take turns leave the caches.
+pub fn alone(texts: &[&[u8]], cell: &Cell, setting: cell::Deflate, duration: Duration) -> Alone {
     let mut sender = Compressor::new(cell::Deflate { level: 6, ..setting });
-    let laps: Vec<Vec<Vec<u8>>> = (0..2)
-        .map(|_| {
-            let compress = |text: &&[u8]| {
-                let mut message = Vec::new();
-                sender.compress(text, &mut message);
-                message
-            };
-            texts.iter().map(compress).collect()
-        })
-        .collect();
-    let (mut inflater, mut compressor) = (Inflater::new(), Compressor::new(setting));
+    let mut compress = |text: &&[u8]| {
+        let mut message = Vec::new();
+        sender.compress(text, &mut message);
+        message
+    };
+    // The second lap follows itself: see `Frames`.
+    let laps: [Vec<Vec<u8>>; 2] = std::array::from_fn(|_| texts.iter().map(&mut compress).collect());
+    let mut contexts: Vec<_> = (0..cell.connections).map(|_| (0, Inflater::new(), Compressor::new(setting))).collect();
     let (mut room, mut out) = (Vec::new(), Vec::new());
-    let (mut index, mut bytes) = (0, 0);
     let mut run = |duration: Duration| {
         let (begin, cpu) = (Instant::now(), thread_cpu());
-        let mut messages = 0.0;
-        bytes = 0;
-        while begin.elapsed() < duration {
-            // The second lap follows itself: see `Frames`.
-            let lap = &laps[usize::from(index >= texts.len())];
-            assert!(inflater.is(&lap[index % texts.len()], texts[index % texts.len()], &mut room));
-            out.clear();
-            compressor.compress(texts[index % texts.len()], &mut out);
-            bytes += out.len() as u64;
-            index += 1;
-            messages += 1.0;
+        let (mut messages, mut compressed_bytes) = (0.0, 0);
+        'all: loop {
+            for (done, inflater, compressor) in &mut contexts {
+                for _ in 0..cell.window {
+                    let lap = &laps[usize::from(*done >= texts.len())];
+                    let index = *done % texts.len();
+                    assert!(inflater.is(&lap[index], texts[index], &mut room));
+                    out.clear();
+                    compressor.compress(texts[index], &mut out);
+                    compressed_bytes += out.len() as u64;
+                    *done += 1;
+                    messages += 1.0;
+                }
+                if begin.elapsed() >= duration {
+                    break 'all;
+                }
+            }
         }
-        Alone { cpu: thread_cpu() - cpu, messages, elapsed: begin.elapsed(), compressed_bytes: bytes }
+        Alone { cpu: thread_cpu() - cpu, messages, elapsed: begin.elapsed(), compressed_bytes }
     };
     run(duration / 3);
     run(duration)

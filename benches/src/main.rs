@@ -146,7 +146,7 @@ impl Bench<'_> {
         let texts: Vec<_> = frames.texts().iter().map(Vec::as_slice).collect();
         let duration = Duration::from_secs_f64(self.part.seconds);
         server::pin(&[self.plan.server_core])?;
-        let alone = deflate::alone(&texts, setting, duration);
+        let alone = deflate::alone(&texts, cell, setting, duration);
         server::pin(&[self.plan.load_core])?;
         let (cpu, elapsed) = (alone.cpu.as_secs_f64(), alone.elapsed.as_secs_f64());
         Ok(Flow {

@@ -43,7 +43,7 @@ const PARTS: &[Row] = &[
     ("connections", "1 to 5,000 connections, and two network threads",
         "N1:16,N64:16,N1000:16,N5000:16,W16:16", "raw,wsplug,wsplug-2,tungstenite-batched,sockudo,bun", 3, 0.4),
     ("deflate", "permessage-deflate",
-        "P16:1k+d6,P16:1k+d1,P16:1k+d6n,P16:1k+d1n,L16:64k+d6,L16:64k+d1,L16:64k+d6n,L16:64k+d1n",
+        "P1:1k+d6,P16:1k+d6,P16:1k+d1,P16:1k+d6n,P16:1k+d1n,L16:64k+d6,L16:64k+d1,L16:64k+d6n,L16:64k+d1n",
         "codec,wsplug,yawc,sockudo,bun,ws", 3, 0.4),
     ("send", "a client that sends", "S1:16,S1:1k,S1:64k", "raw,wsplug,tungstenite,tungstenite-batched,bun,ws", 3, 0.4),
     ("fan-out", "one publisher, 500 subscribers",
