@@ -165,6 +165,10 @@ int32_t WSPLUG_API wsplug_client_send(int32_t client, int32_t kind, const void *
 // calling thread in pump and inline mode, and inside callbacks), other waiting callbacks do not come any more.
 int32_t WSPLUG_API wsplug_client_clear(int32_t client, char **reply);
 
+// Replies with how a connection stands, ours or accepted: "state" (connecting, open, closing or closed), where it comes
+// from, what its handshake brought, the round-trip time of the last ping, what waits, and counters. See docs/abi.md.
+int32_t WSPLUG_API wsplug_client_info(int32_t client, char **reply);
+
 // Replies with events of a connection, ours or accepted, that wait because there is no callback for them,
 // and consumes them: at most "max" (100), after waiting "timeout" seconds (0) for the first.
 int32_t WSPLUG_API wsplug_client_messages(int32_t client, const char *options, char **reply);
@@ -259,6 +263,10 @@ const char *WSPLUG_API wsplug_version(void);
 // WSPLUG_WRONG_STATE otherwise.
 int32_t WSPLUG_API wsplug_init(const char *options, char **reply);
 
+// Replies with what the library holds and has counted: "version", network "threads", open "connections", counters, what
+// waits for the host, and each of "servers" and "clients" (of our own). See docs/abi.md.
+int32_t WSPLUG_API wsplug_info(char **reply);
+
 // Closes every connection with 1001, delivers what is left for callbacks, joins every thread of the
 // library and forgets all refs and callbacks. Waits for up to timeout_ms (negative: 10,000), then ends
 // what is left without a word and returns WSPLUG_TIMEOUT. Events that no callback takes can still be
@@ -305,6 +313,10 @@ int32_t WSPLUG_API wsplug_server_clear(int32_t server, char **reply);
 
 // Replies with the refs of the server's open connections, ascending.
 int32_t WSPLUG_API wsplug_server_clients(int32_t server, char **reply);
+
+// Replies with how a server stands: its url, how many "clients" it has, who was "refused" by reason, what waits, and
+// counters over all of its connections, also those that are gone. See docs/abi.md.
+int32_t WSPLUG_API wsplug_server_info(int32_t server, char **reply);
 
 // Replies with events of the server and its connections that wait because there is no callback for them,
 // and consumes them: at most "max" (100), after waiting "timeout" seconds (0) for the first.

@@ -103,7 +103,7 @@ fn apply(config: &mut Config<ClientOptions>, given: &Map<String, Value>) -> Resu
 }
 
 /// The present configuration; a password in the url is not repeated.
-fn show(config: &Config<ClientOptions>, client: i32) -> Map<String, Value> {
+pub fn show(config: &Config<ClientOptions>, client: i32) -> Map<String, Value> {
     let mut shown = config.show(client);
     shown.insert("url".into(), without_userinfo(&config.own.url).into());
     shown

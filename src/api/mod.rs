@@ -3,6 +3,7 @@
 
 mod clients;
 mod config;
+mod info;
 mod json;
 mod library;
 mod names;
@@ -18,6 +19,7 @@ pub use clients::{
     client_clear, client_create, client_find, client_messages, client_send, client_send_inline,
     client_start, client_stop,
 };
+pub use info::{client_info, info, server_info};
 pub use library::{init, shutdown};
 pub use options::Row;
 pub use pull::{event_next, pump};

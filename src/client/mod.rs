@@ -19,7 +19,7 @@ pub use handshake::Failure;
 pub use handshake::Target;
 use handshake::{Opened, Progress, open};
 
-use crate::connection::{Connection, End, Owner, Sent, Settings, Task};
+use crate::connection::{Connection, Counters, End, Owner, Sent, Settings, Task};
 use crate::error::{Error, Result};
 use crate::events::{ErrorInfo, Event, OpenInfo, Source, Ticket, hub};
 use crate::log;
@@ -106,6 +106,8 @@ pub struct Client {
     connection: RwLock<Option<Arc<Connection>>>,
     state: Mutex<State>,
     ended: Condvar,
+    /// What passed through the connections that are gone.
+    gone: Mutex<Counters>,
 }
 
 #[derive(Default)]
@@ -147,6 +149,7 @@ impl Client {
             connection: RwLock::new(None),
             state: Mutex::new(State::default()),
             ended: Condvar::new(),
+            gone: Mutex::default(),
         })
     }
 
@@ -197,6 +200,12 @@ impl Client {
             client.run(&plan, &run, &mut guard.answer).await;
         });
         Ok(())
+    }
+
+    /// The present connection, if there is one, and what passed through those before it.
+    pub fn connection(&self) -> (Option<Arc<Connection>>, Counters) {
+        let connection = self.connection.read().clone();
+        (connection, *self.gone.lock())
     }
 
     /// Whether a start is in force.
@@ -369,6 +378,7 @@ impl Client {
                 client: self.clone(),
                 run: run.clone(),
             }),
+            &opened.info,
         );
         {
             // Under the lock of `stop`, so that it either sees the connection or is seen here.
@@ -419,7 +429,10 @@ struct Link {
 
 impl Owner for Link {
     fn closing(&self, _: i32, end: &End) {
-        *self.client.connection.write() = None;
+        let ended = self.client.connection.write().take();
+        if let Some(ended) = ended {
+            *self.client.gone.lock() += ended.report().counters;
+        }
         if !self.run.may_return(end) {
             self.client.give_up(&self.run);
         }

@@ -27,6 +27,9 @@ struct Cork {
     plain_below: usize,
     /// With so many bytes collected there is surely room for a short message.
     room: usize,
+    /// Messages that were collected, and their bytes.
+    messages: usize,
+    bytes: usize,
     /// Nothing has to go before what is collected, and the socket has taken everything so far.
     can_write: bool,
 }
@@ -51,6 +54,8 @@ pub fn begin(connection: &Arc<Connection>, room: Vec<u8>) {
         connection: connection.clone(),
         frames: room,
         queued,
+        messages: 0,
+        bytes: 0,
         collected: connection.collected.load(Relaxed),
         plain_below: threshold.min(DIRECT),
         room: connection.settings.send_queue.saturating_sub(queued),
@@ -60,7 +65,12 @@ pub fn begin(connection: &Arc<Connection>, room: Vec<u8>) {
 
 /// What was collected: it goes before all that waits in the outbox.
 pub fn end() -> Vec<u8> {
-    CURRENT.take().map(|cork| cork.frames).unwrap_or_default()
+    let Some(cork) = CURRENT.take() else {
+        return Vec::new();
+    };
+    cork.connection.passed.corked.add(cork.messages);
+    cork.connection.passed.bytes_corked.add(cork.bytes);
+    cork.frames
 }
 
 /// Collects a message for `client`. False: it has to take its turn in the outbox, because somebody else has put something
@@ -91,7 +101,7 @@ impl Cork {
         }
         let role = connection.settings.role;
         frame::encode(role, kind.into(), payload, &mut self.frames);
-        self.count();
+        self.count(payload.len());
         Some(())
     }
 
@@ -110,7 +120,7 @@ impl Cork {
         } else {
             self.write(kind, payload);
         }
-        self.count();
+        self.count(payload.len());
         Some(())
     }
 
@@ -138,8 +148,10 @@ impl Cork {
         Some(())
     }
 
-    /// Tells those who are not on this thread how much waits here.
-    fn count(&self) {
+    /// Counts a message, and tells those who are not on this thread how much waits here.
+    fn count(&mut self, length: usize) {
+        self.messages += 1;
+        self.bytes += length;
         let collected = self.collected + self.frames.len();
         self.connection.collected.store(collected, Relaxed);
     }
@@ -149,6 +161,7 @@ impl Cork {
         // What is wrong with the socket, its task finds out.
         let buffers = [IoSlice::new(&self.frames), IoSlice::new(payload)];
         let written = self.connection.stream.write_now(&buffers).unwrap_or(0);
+        self.connection.passed.wire_bytes_out.add(written);
         let behind = written.saturating_sub(self.frames.len());
         self.frames.drain(..written - behind);
         self.frames.extend_from_slice(&payload[behind..]);

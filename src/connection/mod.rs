@@ -1,8 +1,10 @@
 //! Knows one socket's life after its handshake: messages, timers, back pressure, the close handshake.
 //! Does not know who accepted or dialled it.
 
+mod about;
 mod closing;
 mod cork;
+mod counters;
 mod outbox;
 mod task;
 
@@ -11,13 +13,13 @@ use std::sync::atomic::{
     AtomicBool, AtomicUsize,
     Ordering::{Relaxed, Release},
 };
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::{Error, Result, Status};
-use crate::events::{Source, TlsInfo};
+use crate::events::{OpenInfo, Source, TlsInfo};
 use crate::log;
 use crate::protocol::deflate::{self, Agreed, CompressionError, Outgoing, Shape, Wishes};
 use crate::protocol::frame::{self, MAX_CONTROL, Opcode};
@@ -25,6 +27,9 @@ use crate::protocol::receiver::Limits;
 use crate::protocol::{Kind, Role, close, utf8};
 use crate::transport::Stream;
 
+use about::About;
+pub use counters::Counters;
+use counters::Passed;
 use outbox::{Outbox, Stage, unlock_and_wake};
 pub use task::{End, Task};
 
@@ -192,6 +197,10 @@ pub struct Connection {
     /// Bytes that inline callbacks have sent since the outbox was told how much is under way.
     collected: AtomicUsize,
     owner: Arc<dyn Owner>,
+    about: About,
+    /// Milliseconds since 1970.
+    connected_at: u64,
+    passed: Passed,
     has_ended: Mutex<bool>,
     ended: Condvar,
 }
@@ -205,6 +214,7 @@ impl Connection {
         agreed: Option<Agreed>,
         stream: Stream,
         owner: Arc<dyn Owner>,
+        info: &OpenInfo,
     ) -> Arc<Connection> {
         let outgoing = agreed
             .as_ref()
@@ -225,6 +235,9 @@ impl Connection {
             is_touched: AtomicBool::new(false),
             collected: AtomicUsize::new(0),
             owner,
+            about: About::new(info),
+            connected_at: now_ms(),
+            passed: Passed::default(),
             has_ended: Mutex::new(false),
             ended: Condvar::new(),
         })
@@ -258,6 +271,7 @@ impl Connection {
         outbox.append(length, |frames| {
             frame::encode(role, kind.into(), payload, frames);
         });
+        outbox.count(kind, payload.len());
         unlock_and_wake(outbox);
         Ok(Sent::plain(payload.len()))
     }
@@ -278,6 +292,7 @@ impl Connection {
         // Again: an inline delivery may have begun meanwhile.
         self.is_touched.store(true, Release);
         outbox.append_written(frames);
+        outbox.count(kind, payload_size);
         unlock_and_wake(outbox);
         Ok(Sent {
             payload_size,
@@ -296,6 +311,7 @@ impl Connection {
         let mut outbox = self.outbox.lock();
         self.admit(&mut outbox, message.kind, frame.len())?;
         outbox.append_shared(&frame);
+        outbox.count(message.kind, message.payload.len());
         unlock_and_wake(outbox);
         Ok(Sent {
             payload_size: message.payload.len(),
@@ -391,6 +407,28 @@ impl Connection {
         self.ended.notify_all();
     }
 
+    /// How far it has come, and what has passed through it.
+    pub fn report(&self) -> Report {
+        let outbox = self.outbox.lock();
+        let (stage, buffered, taken) = (outbox.stage, self.queued(&outbox), outbox.taken);
+        drop(outbox);
+        Report {
+            is_open: stage == Stage::Open,
+            buffered,
+            counters: self.passed.with(taken),
+            round_trip: self.passed.round_trip(),
+            connected_at: self.connected_at,
+        }
+    }
+
+    /// What its handshake brought.
+    pub fn about(&self) -> OpenInfo {
+        OpenInfo {
+            tls: tls_info(&self.stream),
+            ..self.about.info()
+        }
+    }
+
     /// Whether messages can be sent.
     pub fn is_open(&self) -> bool {
         self.outbox.lock().stage == Stage::Open
@@ -410,6 +448,27 @@ pub fn tls_info(stream: &Stream) -> Option<TlsInfo> {
             peer_fingerprint: peer.fingerprint,
         }
     })
+}
+
+/// A connection at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Report {
+    /// Whether messages can be sent.
+    pub is_open: bool,
+    /// Bytes that have not been handed to the system.
+    pub buffered: usize,
+    /// What has passed.
+    pub counters: Counters,
+    /// From the last answered ping of the library's to its pong.
+    pub round_trip: Option<Duration>,
+    /// Milliseconds since 1970 (UTC).
+    pub connected_at: u64,
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    // A clock before 1970 is not set.
+    since.map_or(0, |since| since.as_millis() as u64)
 }
 
 /// Sends to `client` if the calling thread delivers its messages inline and nothing stands in the way; false: it was not

@@ -8,7 +8,8 @@ use std::task::Waker;
 use bytes::Bytes;
 use parking_lot::MutexGuard;
 
-use crate::protocol::{Role, close, frame};
+use super::counters::Taken;
+use crate::protocol::{Kind, Role, close, frame};
 
 /// How far the connection's sending side has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,6 +118,8 @@ pub struct Outbox {
     pub is_aborted: bool,
     /// A send was refused, and the host wants to know when there is room again.
     pub wants_drain: bool,
+    /// What was taken to be sent.
+    pub taken: Taken,
     /// Set while the task sleeps.
     pub waker: Option<Waker>,
 }
@@ -125,6 +128,18 @@ impl Outbox {
     /// Bytes that have not been handed to the system.
     pub fn queued(&self) -> usize {
         self.waiting_bytes + self.in_flight
+    }
+
+    /// Counts a message that was taken.
+    pub fn count(&mut self, kind: Kind, payload_size: usize) {
+        match kind {
+            Kind::Ping => self.taken.pings += 1,
+            Kind::Pong => self.taken.pongs += 1,
+            Kind::Text | Kind::Binary => {
+                self.taken.messages += 1;
+                self.taken.bytes += payload_size as u64;
+            }
+        }
     }
 
     /// Adds frames of `length` bytes.

@@ -83,6 +83,8 @@ pub struct Task {
     ping_sent: Option<Instant>,
     /// Pings of ours that were not answered.
     pongs_due: u32,
+    /// When the first of them left.
+    pinged: Option<Instant>,
 }
 
 enum Read {
@@ -95,6 +97,7 @@ impl Task {
     pub fn new(connection: Arc<Connection>, rest: Vec<u8>) -> Task {
         let now = Instant::now();
         let settings = &connection.settings;
+        connection.passed.wire_bytes_in.add(rest.len());
         let incoming = connection
             .agreed
             .as_ref()
@@ -119,6 +122,7 @@ impl Task {
             next_ping: settings.ping_interval.map(|interval| now + interval),
             ping_sent: None,
             pongs_due: 0,
+            pinged: None,
             connection,
         }
     }
@@ -203,6 +207,7 @@ impl Task {
             let count = self.writing.slices(&mut slices);
             match self.connection.stream.poll_write(context, &slices[..count]) {
                 Poll::Ready(Ok(written)) => {
+                    self.connection.passed.wire_bytes_out.add(written);
                     self.writing.advance(written);
                     self.last_write = now;
                 }
@@ -235,6 +240,7 @@ impl Task {
             outbox.append(length, |frames| {
                 frame::encode(role, Opcode::Pong, &pong, frames);
             });
+            outbox.count(Kind::Pong, 0);
         }
         if outbox.is_empty() {
             let is_drained = std::mem::take(&mut outbox.wants_drain);
@@ -306,6 +312,7 @@ impl Task {
                 Poll::Ready(Err(error)) => self.broken(&error.to_string()),
                 Poll::Ready(Ok(length)) => {
                     self.last_read = now;
+                    self.connection.passed.wire_bytes_in.add(length);
                     let direct = length.min(direct);
                     if direct > 0 {
                         self.take_direct(direct, now);
@@ -363,10 +370,15 @@ impl Task {
                 connection,
                 is_open: self.phase == Phase::Open,
                 pongs_due: &mut self.pongs_due,
+                pinged: &mut self.pinged,
                 held_pong: &mut self.held_pong,
+                messages: 0,
+                bytes: 0,
                 close: None,
             };
             let result = feed(&mut self.receiver, &mut inbox);
+            connection.passed.messages_in.add(inbox.messages);
+            connection.passed.bytes_in.add(inbox.bytes);
             (result, inbox.close)
         };
         if is_inline {
@@ -544,8 +556,12 @@ impl Task {
         outbox.append(frame::frame_length(role, 0), |frames| {
             frame::encode(role, Opcode::Ping, b"", frames);
         });
+        outbox.count(Kind::Ping, 0);
         drop(outbox);
         self.ping_sent.get_or_insert(now);
+        if self.pongs_due == 0 {
+            self.pinged = Some(now);
+        }
         self.pongs_due = self.pongs_due.saturating_add(1);
     }
 
@@ -668,7 +684,11 @@ struct Inbox<'a> {
     /// False once a close was asked for: what still comes is not the host's any more.
     is_open: bool,
     pongs_due: &'a mut u32,
+    pinged: &'a mut Option<Instant>,
     held_pong: &'a mut Option<Vec<u8>>,
+    /// Messages that came, and their bytes.
+    messages: usize,
+    bytes: usize,
     close: Option<(u16, String)>,
 }
 
@@ -690,6 +710,7 @@ impl Inbox<'_> {
         outbox.append(length, |frames| {
             frame::encode(role, Opcode::Pong, payload, frames);
         });
+        outbox.count(Kind::Pong, 0);
     }
 
     /// The host asked for a close, perhaps in the callback of the message before.
@@ -708,6 +729,8 @@ impl Inbox<'_> {
 impl Sink for Inbox<'_> {
     #[inline(always)]
     fn message(&mut self, kind: Kind, payload: Payload<'_>, wire: u64) -> Flow {
+        self.messages += 1;
+        self.bytes += payload.bytes().len();
         if self.is_closing() {
             return Flow::Continue;
         }
@@ -728,6 +751,7 @@ impl Sink for Inbox<'_> {
     }
 
     fn ping(&mut self, payload: &[u8]) -> Flow {
+        self.connection.passed.pings_in.add(1);
         if self.connection.settings.enable_pong {
             self.answer_ping(payload);
         }
@@ -741,6 +765,10 @@ impl Sink for Inbox<'_> {
     fn pong(&mut self, payload: &[u8]) -> Flow {
         let answers_us = payload.is_empty() && *self.pongs_due > 0;
         *self.pongs_due -= u32::from(answers_us);
+        self.connection.passed.pongs_in.add(1);
+        if let Some(pinged) = self.pinged.take_if(|_| answers_us) {
+            self.connection.passed.set_round_trip(pinged.elapsed());
+        }
         if self.is_closing() || (answers_us && !self.connection.settings.report_pongs) {
             return Flow::Continue;
         }

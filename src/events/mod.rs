@@ -12,7 +12,7 @@ mod source;
 use std::ffi::CStr;
 use std::ffi::CString;
 
-pub use context::{headers_object, write as write_context};
+pub use context::{headers_object, tls_value, write as write_context};
 pub use hub::{Handler, Hub, begin_turns, end_turns, hub};
 pub use queue::Pulled;
 pub use retire::{retire, retire_all};

@@ -79,6 +79,12 @@ impl Channel {
         self.credit.event_limit.store(limits.events, SeqCst);
     }
 
+    /// Bytes and events that wait for the host.
+    pub fn waiting(&self) -> (usize, usize) {
+        let credit = &self.credit;
+        (credit.bytes.load(SeqCst), credit.events.load(SeqCst))
+    }
+
     /// The library was shut down.
     pub fn end(&self) {
         self.is_over.store(true, SeqCst);

@@ -124,6 +124,14 @@ pub unsafe extern "system" fn wsplug_client_clear(client: i32, reply: *mut *mut 
     unsafe { command(reply, || Ok(api::client_clear(client))) }
 }
 
+/// Replies with how a connection stands, ours or accepted: "state" (connecting, open, closing or closed), where it comes
+/// from, what its handshake brought, the round-trip time of the last ping, what waits, and counters. See docs/abi.md.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn wsplug_client_info(client: i32, reply: *mut *mut c_char) -> i32 {
+    // SAFETY: the header's promise about replies.
+    unsafe { command(reply, || Ok(api::client_info(client))) }
+}
+
 /// Replies with events of a connection, ours or accepted, that wait because there is no callback for them,
 /// and consumes them: at most "max" (100), after waiting "timeout" seconds (0) for the first.
 #[unsafe(no_mangle)]

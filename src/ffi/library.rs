@@ -40,6 +40,14 @@ pub unsafe extern "system" fn wsplug_init(options: *const c_char, reply: *mut *m
     unsafe { command(reply, || Ok(api::init(text("options", options)?))) }
 }
 
+/// Replies with what the library holds and has counted: "version", network "threads", open "connections", counters, what
+/// waits for the host, and each of "servers" and "clients" (of our own). See docs/abi.md.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn wsplug_info(reply: *mut *mut c_char) -> i32 {
+    // SAFETY: the header's promise about replies.
+    unsafe { command(reply, || Ok(api::info())) }
+}
+
 /// Closes every connection with 1001, delivers what is left for callbacks, joins every thread of the
 /// library and forgets all refs and callbacks. Waits for up to timeout_ms (negative: 10,000), then ends
 /// what is left without a word and returns WSPLUG_TIMEOUT. Events that no callback takes can still be

@@ -102,6 +102,14 @@ pub unsafe extern "system" fn wsplug_server_clients(server: i32, reply: *mut *mu
     unsafe { command(reply, || Ok(api::server_clients(server))) }
 }
 
+/// Replies with how a server stands: its url, how many "clients" it has, who was "refused" by reason, what waits, and
+/// counters over all of its connections, also those that are gone. See docs/abi.md.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn wsplug_server_info(server: i32, reply: *mut *mut c_char) -> i32 {
+    // SAFETY: the header's promise about replies.
+    unsafe { command(reply, || Ok(api::server_info(server))) }
+}
+
 /// Replies with events of the server and its connections that wait because there is no callback for them,
 /// and consumes them: at most "max" (100), after waiting "timeout" seconds (0) for the first.
 #[unsafe(no_mangle)]

@@ -79,6 +79,14 @@ pub fn threads() -> Result<Arc<Threads>> {
     }
 }
 
+/// How many network threads run.
+pub fn thread_count() -> usize {
+    match &*STATE.lock() {
+        State::Up(network) => network.threads().count(),
+        _ => 0,
+    }
+}
+
 /// Closes everything with 1001, delivers what is left for callbacks, and joins every thread. Afterwards the library is as
 /// new, but for what waits to be pulled.
 pub fn shutdown(timeout: Duration) -> Result<Status> {

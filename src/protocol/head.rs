@@ -223,6 +223,8 @@ pub struct Refusal {
     pub message: String,
     /// In addition to those that every answer has; never with CR or LF.
     pub headers: Vec<(String, String)>,
+    /// What it is counted as, where the status does not tell.
+    pub cause: Option<&'static str>,
 }
 
 impl Refusal {
@@ -232,7 +234,14 @@ impl Refusal {
             status,
             message: message.into(),
             headers: Vec::new(),
+            cause: None,
         }
+    }
+
+    /// Says what it is counted as.
+    pub fn because(mut self, cause: &'static str) -> Refusal {
+        self.cause = Some(cause);
+        self
     }
 
     /// Adds a header.

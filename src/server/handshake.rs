@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::files;
 use super::port::{Pending, Port};
 use super::session::{Seat, Session, SocketGuard};
+use super::{files, tally};
 use crate::connection::{Connection, Task, tls_info};
 use crate::events::{Event, OpenInfo, Source};
 use crate::log;
@@ -31,6 +31,10 @@ pub async fn run(port: Arc<Port>, mut stream: Stream, socket: SocketGuard, mut p
     let mut bytes = Vec::new();
     let request = read_request(&stream, &port, &mut bytes);
     let Some(heard) = limited(&port, &mut pending, deadline, request).await else {
+        // Whoever leaves by itself was not refused.
+        if Instant::now() >= deadline {
+            port.refused("handshakeTimeout");
+        }
         return;
     };
     let visit = Visit {
@@ -39,6 +43,7 @@ pub async fn run(port: Arc<Port>, mut stream: Stream, socket: SocketGuard, mut p
         socket,
         pending,
         deadline,
+        session: None,
     };
     // Boxed, so that those that only wait for a request are small.
     Box::pin(visit.attend(heard, bytes)).await;
@@ -95,6 +100,8 @@ struct Visit {
     socket: SocketGuard,
     pending: Pending,
     deadline: Instant,
+    /// The server that is meant, once that is known.
+    session: Option<Arc<Session>>,
 }
 
 /// What a request leads to.
@@ -104,7 +111,7 @@ enum Next {
 }
 
 impl Visit {
-    async fn attend(self, heard: Result<(Request, usize), Refusal>, mut rest: Vec<u8>) {
+    async fn attend(mut self, heard: Result<(Request, usize), Refusal>, mut rest: Vec<u8>) {
         let (request, length) = match heard {
             Ok(found) => found,
             Err(refusal) => return self.refuse("", &refusal, false).await,
@@ -122,7 +129,7 @@ impl Visit {
         }
     }
 
-    fn decide(&self, request: &Request) -> Result<Next, Refusal> {
+    fn decide(&mut self, request: &Request) -> Result<Next, Refusal> {
         let path = request.path();
         if !upgrade::wants_websocket(request) && matches!(request.method.as_str(), "GET" | "HEAD") {
             let servers = self.port.at_host(request);
@@ -141,6 +148,7 @@ impl Visit {
         let Some(session) = self.port.route(request) else {
             return Err(Refusal::new(404, "no WebSocket server is at this path"));
         };
+        self.session = Some(session.clone());
         let plan = &session.plan;
         let origin = upgrade.origin.as_deref();
         let is_secure = self.stream.tls().is_some();
@@ -163,6 +171,11 @@ impl Visit {
             self.stream.peer(),
             head::shown(path),
         );
+        let cause = tally::cause(refusal);
+        match &self.session {
+            Some(session) => session.server.tally.refused(cause),
+            None => self.port.refused(cause),
+        }
         let answer = refusal.encode(head_only);
         let goodbye = say_goodbye(&self.stream, self.stream.write_all(&answer));
         limited(&self.port, &mut self.pending, self.deadline, goodbye).await;
@@ -267,9 +280,11 @@ fn open(session: &Session, stream: Stream, socket: SocketGuard, admitted: Admitt
                 agreed,
                 stream.take().expect("one ref is one connection"),
                 server.clone(),
+                &info,
             )
         });
         clients.insert(connection.client, (connection.clone(), seat));
+        server.tally.opened();
         connection
     };
     let source = connection.source.clone();

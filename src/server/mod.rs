@@ -6,6 +6,7 @@ mod files;
 mod handshake;
 mod port;
 mod session;
+mod tally;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ use crate::transport::Threads;
 pub use port::Entrance;
 use port::Port;
 use session::{Seat, Session, Sockets};
+pub use tally::Report;
+use tally::Tally;
 
 /// What one start needs to know.
 #[derive(Clone)]
@@ -106,6 +109,7 @@ pub struct Server {
     registrar: &'static dyn Registrar,
     session: Mutex<Option<(Arc<Session>, Arc<Port>)>>,
     clients: Mutex<BTreeMap<i32, (Arc<Connection>, Seat)>>,
+    tally: Tally,
     /// Sockets of all sessions that have not ended.
     sockets: Arc<Sockets>,
     /// The port that was closed last, on which there may still be sockets.
@@ -121,6 +125,7 @@ impl Server {
             registrar,
             session: Mutex::new(None),
             clients: Mutex::new(BTreeMap::new()),
+            tally: Tally::default(),
             sockets: Arc::default(),
             closed: Mutex::new(None),
         })
@@ -196,6 +201,9 @@ impl Owner for Server {
 
     fn closed(&self, client: i32) {
         let removed = self.clients.lock().remove(&client);
+        if let Some((connection, _)) = &removed {
+            self.tally.gone(connection);
+        }
         drop(removed);
         self.registrar.remove(client);
     }

@@ -219,6 +219,18 @@ impl Port {
             .map(|(_, member)| member.clone())
     }
 
+    /// Handshakes under way.
+    pub fn pending(&self) -> usize {
+        self.handshakes.lock().under_way.len()
+    }
+
+    /// Somebody was refused before it was known for which server: it counts at each.
+    pub fn refused(&self, cause: &'static str) {
+        for member in self.members() {
+            member.server.tally.refused(cause);
+        }
+    }
+
     /// The servers that are meant where the request's host is, the one that names it first.
     pub fn at_host(&self, request: &Request) -> Vec<Arc<Session>> {
         let host = name_of(request.host());
@@ -265,6 +277,7 @@ impl Pending {
         drop(handshakes);
         if oldest.is_some() {
             log::debug!("too many handshakes at once: the oldest is closed");
+            port.refused("maxPendingHandshakes");
         }
         Some(Pending {
             port: port.clone(),

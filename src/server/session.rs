@@ -94,12 +94,15 @@ impl Seat {
         let plan = &session.plan;
         let mut seats = session.seats.lock();
         if seats.taken >= plan.max_connections.min(platform::connection_limit()) {
-            return Err(full("the server has all the connections that it takes"));
+            return Err(full(
+                "maxConnections",
+                "the server has all the connections that it takes",
+            ));
         }
         if plan.max_per_ip > 0 {
             let from_there = seats.per_ip.entry(ip).or_default();
             if *from_there >= plan.max_per_ip {
-                return Err(full("too many connections from this address"));
+                return Err(full("maxPerIp", "too many connections from this address"));
             }
             *from_there += 1;
         }
@@ -112,8 +115,10 @@ impl Seat {
     }
 }
 
-fn full(limit: &str) -> Refusal {
-    Refusal::new(503, limit).with("Retry-After", "10")
+fn full(cause: &'static str, limit: &str) -> Refusal {
+    Refusal::new(503, limit)
+        .with("Retry-After", "10")
+        .because(cause)
 }
 
 impl Drop for Seat {

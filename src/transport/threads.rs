@@ -43,6 +43,11 @@ impl Threads {
         &self.handles[turn % self.handles.len()]
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.handles.len()
+    }
+
     /// Whether there is only one, so that no socket ever changes its thread.
     pub fn is_single(&self) -> bool {
         self.handles.len() == 1

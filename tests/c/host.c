@@ -453,6 +453,7 @@ static int32_t perform(struct call *c)
     IS("abi_version") return wsplug_abi_version();
     IS("init") return wsplug_init(text(c, 1), c->want);
     IS("shutdown") return wsplug_shutdown(number(c, 1));
+    IS("info") return wsplug_info(c->want);
     IS("log") return wsplug_set_log_callback(number(c, 1), text(c, 2) ? NULL : on_log, NULL);
     IS("status_text") return c->own = quoted(wsplug_status_text(number(c, 1))), 0;
     IS("text_copy") return wsplug_text_copy(text(c, 1), out(c, 2) ? (char[64]){0} : NULL, number(c, 3));
@@ -466,6 +467,7 @@ static int32_t perform(struct call *c)
     }
     IS("server_clear") return wsplug_server_clear(number(c, 1), c->want);
     IS("server_clients") return wsplug_server_clients(number(c, 1), c->want);
+    IS("server_info") return wsplug_server_info(number(c, 1), c->want);
     IS("server_messages") return wsplug_server_messages(number(c, 1), text(c, 2), c->want);
 
     IS("client_create") return wsplug_client_create(text(c, 1), out(c, 2), c->want);
@@ -476,6 +478,7 @@ static int32_t perform(struct call *c)
         return wsplug_client_send(number(c, 1), number(c, 2), bytes, c->length, c->want);
     }
     IS("client_clear") return wsplug_client_clear(number(c, 1), c->want);
+    IS("client_info") return wsplug_client_info(number(c, 1), c->want);
     IS("client_messages") return wsplug_client_messages(number(c, 1), text(c, 2), c->want);
 
     IS("client_find") return wsplug_client_find(text(c, 1), out(c, 2));

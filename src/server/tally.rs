@@ -1,0 +1,102 @@
+//! Knows what a server has counted: connections, what passed through them, and who was refused for what.
+//! Does not know why anybody was refused.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::Server;
+use crate::connection::{Connection, Counters};
+use crate::protocol::head::Refusal;
+
+/// What is counted once for each connection.
+#[derive(Default)]
+pub struct Tally(Mutex<Counted>);
+
+#[derive(Default)]
+struct Counted {
+    opened: u64,
+    /// What passed through the connections that are gone.
+    gone: Counters,
+    refused: BTreeMap<&'static str, u64>,
+}
+
+impl Tally {
+    pub fn opened(&self) {
+        self.0.lock().opened += 1;
+    }
+
+    pub fn gone(&self, connection: &Connection) {
+        let counters = connection.report().counters;
+        self.0.lock().gone += counters;
+    }
+
+    pub fn refused(&self, cause: &'static str) {
+        *self.0.lock().refused.entry(cause).or_default() += 1;
+    }
+}
+
+/// What a refusal is counted as.
+pub fn cause(refusal: &Refusal) -> &'static str {
+    refusal.cause.unwrap_or(match refusal.status {
+        401 => "auth",
+        403 => "origin",
+        404 => "path",
+        431 => "head",
+        503 => "full",
+        _ => "request",
+    })
+}
+
+/// A server at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// The port on which it listens; none if it does not.
+    pub port: Option<u16>,
+    /// Connections to which messages can be sent.
+    pub clients: usize,
+    /// Handshakes under way on its port.
+    pub pending: usize,
+    /// Connections so far.
+    pub opened: u64,
+    /// Who was refused, by reason.
+    pub refused: BTreeMap<&'static str, u64>,
+    /// What passed through all connections so far.
+    pub counters: Counters,
+    /// Bytes that wait to be sent.
+    pub buffered: usize,
+    /// Bytes and events that wait for the host.
+    pub waiting: (usize, usize),
+}
+
+impl Server {
+    /// How it stands.
+    pub fn report(&self) -> Report {
+        let connections: Vec<Arc<Connection>> = self.connections();
+        let session = self.session.lock();
+        let port = session.as_ref().map(|(_, port)| port.number);
+        let pending = session.as_ref().map_or(0, |(_, port)| port.pending());
+        drop(session);
+        let mut report = {
+            let counted = self.tally.0.lock();
+            Report {
+                port,
+                pending,
+                clients: 0,
+                opened: counted.opened,
+                refused: counted.refused.clone(),
+                counters: counted.gone,
+                buffered: 0,
+                waiting: self.source.channel().waiting(),
+            }
+        };
+        for connection in connections {
+            let one = connection.report();
+            report.clients += usize::from(one.is_open);
+            report.counters += one.counters;
+            report.buffered += one.buffered;
+        }
+        report
+    }
+}
