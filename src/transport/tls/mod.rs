@@ -1,8 +1,8 @@
 //! Knows TLS over any stream: handshakes, records, what was agreed.
 //! Does not know certificates' files, or what is said inside.
 
+mod certificate;
 mod config;
-mod der;
 mod layer;
 mod pem;
 mod reason;
@@ -15,12 +15,12 @@ pub use layer::Layer;
 pub use pem::{Identity, Pem, Source};
 pub use server::{ServerConfig, ServerSettings};
 
-use std::fmt::Write;
-
+use data_encoding::HEXLOWER;
 use rustls::CommonState;
 use rustls::pki_types::ServerName;
 
 use super::{Link, Stream};
+use certificate::Facts;
 use records::Session;
 
 /// What was agreed with the peer.
@@ -85,7 +85,7 @@ impl Info {
             alpn: String::from_utf8_lossy(alpn).into_owned(),
             is_verified,
             peer: state.peer_certificates().and_then(<[_]>::first).map(|own| {
-                let subject = der::facts(own).map(|facts| facts.subject);
+                let subject = Facts::of(own).map(|facts| facts.subject);
                 Peer {
                     subject: subject.unwrap_or_default(),
                     fingerprint: fingerprint(own),
@@ -97,11 +97,5 @@ impl Info {
 
 fn fingerprint(certificate: &[u8]) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, certificate);
-    digest
-        .as_ref()
-        .iter()
-        .fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    HEXLOWER.encode(digest.as_ref())
 }

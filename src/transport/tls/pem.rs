@@ -8,10 +8,11 @@ use std::time::SystemTime;
 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::sign::CertifiedKey;
 
-use super::{der, reason};
+use super::certificate::{Facts, date};
+use super::reason;
 
 /// PEM, and the option that gives it, for errors.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -120,19 +121,17 @@ impl Identity {
     pub fn load(&self, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, String> {
         let chain = self.certificate.certificates(&self.certificate.read()?)?;
         let key = self.key.key(&self.key.read()?)?;
-        let facts = der::facts(&chain[0])
+        let facts = Facts::of(&chain[0])
             .ok_or_else(|| self.certificate.problem("the certificate cannot be read"))?;
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs() as i64);
+        let now = UnixTime::now();
         if now > facts.not_after {
-            let since = der::date(facts.not_after);
+            let since = date(facts.not_after);
             return Err(self
                 .certificate
                 .problem(format!("the certificate expired at {since}")));
         }
         if now < facts.not_before {
-            let from = der::date(facts.not_before);
+            let from = date(facts.not_before);
             return Err(self
                 .certificate
                 .problem(format!("the certificate is not valid before {from}")));

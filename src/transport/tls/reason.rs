@@ -3,7 +3,7 @@
 
 use rustls::{AlertDescription, CertificateError, Error, InconsistentKeys, PeerIncompatible};
 
-use super::der::date;
+use super::certificate::date;
 
 /// What went wrong.
 pub fn in_words(error: Error) -> String {
@@ -31,12 +31,12 @@ pub fn in_words(error: Error) -> String {
 fn certificate(problem: &CertificateError) -> String {
     match problem {
         CertificateError::ExpiredContext { not_after, .. } => {
-            let since = date(not_after.as_secs() as i64);
+            let since = date(*not_after);
             format!("the peer's certificate expired at {since}")
         }
         CertificateError::Expired => "the peer's certificate has expired".into(),
         CertificateError::NotValidYetContext { not_before, .. } => {
-            let from = date(not_before.as_secs() as i64);
+            let from = date(*not_before);
             format!("the peer's certificate is not valid before {from}")
         }
         CertificateError::NotValidYet => "the peer's certificate is not valid yet".into(),

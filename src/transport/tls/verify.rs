@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
-use super::der;
+use super::certificate::Facts;
 
 /// The host's choice of what to verify.
 #[derive(Debug)]
@@ -88,12 +88,8 @@ impl ServerCertVerifier for Verifier {
 }
 
 fn check_time(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
-    let facts = der::facts(certificate).ok_or(CertificateError::BadEncoding)?;
-    let time = |seconds: i64| {
-        let seconds = u64::try_from(seconds).unwrap_or_default();
-        UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds))
-    };
-    let (not_before, not_after) = (time(facts.not_before), time(facts.not_after));
+    let facts = Facts::of(certificate).ok_or(CertificateError::BadEncoding)?;
+    let (not_before, not_after) = (facts.not_before, facts.not_after);
     if now < not_before {
         let time = now;
         return Err(CertificateError::NotValidYetContext { time, not_before }.into());
