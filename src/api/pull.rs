@@ -1,9 +1,10 @@
 //! Knows how a host asks for events itself.
 //! Does not know what the events are.
 
+use std::ffi::CStr;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::options::{MessagesOptions, Options, parse};
 use super::reply::Reply;
@@ -45,13 +46,13 @@ pub fn waits_for_itself() -> Error {
 /// The events of some sources that wait, consumed; `exists` tells whether there could be any.
 pub fn messages(options: &str, exists: Result<()>, belongs: impl Fn(&Source) -> bool) -> Reply {
     let result = take(options, exists, belongs);
-    Reply::of(result, |result| match result {
-        Ok(pulled) => Value::Array(pulled.iter().map(message).collect()),
+    Reply::of_text(result, |result| match result {
+        Ok(pulled) => array(&pulled),
         Err(error) => {
             let mut object = Map::new();
             object.insert("success".into(), false.into());
             object.insert("error".into(), super::reply::failure(&error));
-            Value::Object(object)
+            Value::Object(object).to_string()
         }
     })
 }
@@ -79,17 +80,32 @@ fn take(
     Ok(pulled)
 }
 
-fn message(pulled: &Pulled) -> Value {
-    let mut context = Vec::new();
-    write_context(&pulled.event(), &mut context);
-    let tag = pulled.tag();
-    json!({
-        "server": pulled.server(),
-        "client": pulled.client(),
-        "type": pulled.event().type_name().to_string_lossy(),
-        "context": serde_json::from_slice::<Value>(&context).unwrap_or_default(),
-        "worker": tag.worker.to_string_lossy(),
-        "window": tag.window,
-        "process": tag.process,
-    })
+/// Contexts are JSON text already: parsing and writing them again would cost a multiple of all the rest.
+fn array(pulled: &[Pulled]) -> String {
+    let mut out = Vec::new();
+    for pulled in pulled {
+        out.push(if out.is_empty() { b'[' } else { b',' });
+        let tag = pulled.tag();
+        let text = |text: &CStr| Value::from(text.to_string_lossy()).to_string();
+        let head = format!(
+            r#"{{"server":{},"client":{},"type":{},"context":"#,
+            pulled.server(),
+            pulled.client(),
+            text(pulled.event().type_name()),
+        );
+        out.extend_from_slice(head.as_bytes());
+        write_context(&pulled.event(), &mut out);
+        let tail = format!(
+            r#","worker":{},"window":{},"process":{}}}"#,
+            text(&tag.worker),
+            tag.window,
+            tag.process,
+        );
+        out.extend_from_slice(tail.as_bytes());
+    }
+    if out.is_empty() {
+        out.push(b'[');
+    }
+    out.push(b']');
+    String::from_utf8(out).expect("JSON and what is made of texts are UTF-8")
 }

@@ -10,7 +10,7 @@ use crate::error::{Error, Result, Status};
 pub struct Reply {
     /// The status.
     pub status: Status,
-    build: Box<dyn FnOnce() -> Value>,
+    build: Box<dyn FnOnce() -> String>,
 }
 
 impl Reply {
@@ -31,6 +31,14 @@ impl Reply {
         result: Result<T>,
         show: impl FnOnce(Result<T>) -> Value + 'static,
     ) -> Reply {
+        Reply::of_text(result, |result| show(result).to_string())
+    }
+
+    /// The same with a reply that is JSON text already.
+    pub(super) fn of_text<T: 'static>(
+        result: Result<T>,
+        show: impl FnOnce(Result<T>) -> String + 'static,
+    ) -> Reply {
         let status = match &result {
             Ok(_) => Status::Ok,
             Err(error) => error.status,
@@ -43,7 +51,7 @@ impl Reply {
 
     /// The reply's text.
     pub fn into_text(self) -> String {
-        (self.build)().to_string()
+        (self.build)()
     }
 }
 
