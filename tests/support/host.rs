@@ -153,8 +153,14 @@ impl Host {
     }
 
     pub fn spawn_as(flavour: Flavour) -> Host {
+        Host::spawn_with(flavour, &[])
+    }
+
+    /// With variables in its environment.
+    pub fn spawn_with(flavour: Flavour, environment: &[(&str, &str)]) -> Host {
         let mut command = Command::new(compile("tests/c/host.c", flavour));
         let mut child = command
+            .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

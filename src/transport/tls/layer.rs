@@ -52,11 +52,16 @@ struct State {
 }
 
 impl Layer {
-    /// Runs the handshake. Has no deadline of its own: the caller drops it.
-    pub async fn open(inner: Stream, session: Session, is_verified: bool) -> Result<Layer, String> {
+    /// Runs the handshake, of which the peer has said `incoming` already. Has no deadline of its own: the caller drops it.
+    pub async fn open(
+        inner: Stream,
+        session: Session,
+        incoming: Vec<u8>,
+        is_verified: bool,
+    ) -> Result<Layer, String> {
         let mut state = State {
             session,
-            incoming: Vec::new(),
+            incoming,
             surplus: Vec::new(),
             is_ended: false,
             failure: None,

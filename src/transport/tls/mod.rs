@@ -53,18 +53,42 @@ pub async fn connect(stream: Stream, config: &ClientConfig, name: &str) -> Resul
     let server = ServerName::try_from(name.to_owned())
         .map_err(|_| format!("\"{name}\" cannot be a server's name in TLS"))?;
     let session = Session::client(config.rustls.clone(), server).map_err(reason::in_words)?;
-    open(stream, session, config.is_verified).await
+    open(stream, session, Vec::new(), config.is_verified).await
 }
 
-/// Puts TLS over `stream`, which a client opened.
+/// Puts TLS over `stream`, which a client opened. One that speaks HTTP instead is told so.
 pub async fn accept(stream: Stream, config: &ServerConfig) -> Result<Stream, String> {
+    let mut first = Vec::new();
+    let length = stream.read_onto(&mut first).await;
+    if length.map_err(|error| error.to_string())? == 0 {
+        return Err("the client left before it said anything".into());
+    }
+    // RFC 8446 § 5.1: TLS begins with a handshake record, 22; every method of HTTP with a capital letter.
+    if first[0].is_ascii_uppercase() {
+        // Fails where the client has left.
+        let _ = stream.write_all(SPEAK_TLS).await;
+        stream.shutdown_write();
+        stream.discard_until_end().await;
+        return Err(
+            "plain HTTP was spoken to a port that speaks TLS; use wss:// or https://".into(),
+        );
+    }
     let session = Session::server(config.current()).map_err(reason::in_words)?;
-    open(stream, session, config.verifies_clients()).await
+    open(stream, session, first, config.verifies_clients()).await
 }
 
-async fn open(stream: Stream, session: Session, is_verified: bool) -> Result<Stream, String> {
+/// The answer to plain HTTP.
+const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
+Content-Length: 57\r\nConnection: close\r\n\r\nthis port speaks TLS; use wss:// (or https:// for files)\n";
+
+async fn open(
+    stream: Stream,
+    session: Session,
+    first: Vec<u8>,
+    is_verified: bool,
+) -> Result<Stream, String> {
     let peer = stream.peer;
-    let layer = Layer::open(stream, session, is_verified).await?;
+    let layer = Layer::open(stream, session, first, is_verified).await?;
     Ok(Stream {
         link: Link::Tls(Box::new(layer)),
         peer,

@@ -124,7 +124,12 @@ fn advance<C: Process>(
         is_ended: false,
     };
     loop {
-        let status = connection.process(&mut incoming[step.taken..]);
+        // After an error nothing is read any more, but the alert is still handed out.
+        let readable = match step.error {
+            None => step.taken..incoming.len(),
+            Some(_) => 0..0,
+        };
+        let status = connection.process(&mut incoming[readable]);
         let mut discard = status.discard;
         let mut is_waiting = false;
         match status.state {
@@ -151,12 +156,13 @@ fn advance<C: Process>(
             Ok(ConnectionState::PeerClosed) => step.is_ended = true,
             Ok(_) => is_waiting = true,
             Err(error) => {
-                // Once more without bytes: the alert is handed out, then the same error again.
                 is_waiting = step.error.is_some();
                 step.error.get_or_insert(error);
             }
         }
-        step.taken += discard;
+        if step.error.is_none() {
+            step.taken += discard;
+        }
         if is_waiting {
             return step;
         }
