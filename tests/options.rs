@@ -817,6 +817,48 @@ mod client {
     }
 
     #[test]
+    fn auth() {
+        let basic = json!({"auth": {"basic": {"user": "u", "password": "p"}}});
+        let (client, peer) = Client::connected(basic);
+        assert!(
+            peer.request.contains("\r\nAuthorization: Basic dTpw\r\n"),
+            "{}",
+            peer.request
+        );
+        assert!(client.created.get("auth").is_none());
+    }
+
+    #[test]
+    fn follow_redirects() {
+        let (first, second) = (Listener::new(), Listener::new());
+        let client = Client::start(json!({"url": first.url(), "followRedirects": 1}));
+        assert_eq!(client.created["followRedirects"], 1);
+        let mut peer = Peer::accept_tcp(&first.socket);
+        let answer = format!("HTTP/1.1 302 Found\r\nLocation: {}\r\n\r\n", second.url());
+        peer.send_bytes(answer.as_bytes());
+        let _peer = Peer::accept(&second.socket);
+        assert_eq!(client.event("open")["context"]["url"], second.url());
+    }
+
+    #[test]
+    fn proxy() {
+        let listener = Listener::new();
+        let proxy = format!("http://127.0.0.1:{}", listener.port);
+        let client = Client::start(json!({"url": "ws://far.example/", "proxy": proxy}));
+        assert_eq!(client.created["proxy"], proxy);
+        let mut peer = Peer::accept_tcp(&listener.socket);
+        assert!(
+            peer.request
+                .starts_with("CONNECT far.example:80 HTTP/1.1\r\n"),
+            "{}",
+            peer.request
+        );
+        peer.send_bytes(b"HTTP/1.1 200 OK\r\n\r\n");
+        let _peer = Peer::asked(peer.stream).answered("");
+        client.event("open");
+    }
+
+    #[test]
     fn protocols() {
         let listener = Listener::new();
         let client = Client::start(json!({"url": listener.url(), "protocols": ["soap", "mqtt"]}));

@@ -13,6 +13,7 @@ use super::options::{ClientOptions, Name, Options, StartOptions, StopOptions, pa
 use super::pull;
 use super::reply::{self, Reply};
 use super::servers::may_wait;
+use super::values::OptionValue;
 use crate::client::{Answer, Client, Started, failed};
 use crate::connection::{Connection, Sent, send_inline};
 use crate::error::{Error, Result, Status};
@@ -96,6 +97,10 @@ fn apply(config: &mut Config<ClientOptions>, given: &Map<String, Value>) -> Resu
         // The url as replies show it was passed back.
         changed.own.url = config.own.url.clone();
     }
+    if config.own.proxy.show() == changed.own.proxy.show() && !has_userinfo(given.get("proxy")) {
+        // So was the proxy.
+        changed.own.proxy = config.own.proxy.clone();
+    }
     changed.own.unite_targets(given)?;
     changed.own.target()?;
     *config = changed;
@@ -107,6 +112,12 @@ pub fn show(config: &Config<ClientOptions>, client: i32) -> Map<String, Value> {
     let mut shown = config.show(client);
     shown.insert("url".into(), without_userinfo(&config.own.url).into());
     shown
+}
+
+fn has_userinfo(proxy: Option<&Value>) -> bool {
+    proxy
+        .and_then(Value::as_str)
+        .is_some_and(|proxy| proxy.contains('@'))
 }
 
 fn without_userinfo(url: &str) -> String {
@@ -138,6 +149,7 @@ pub fn client_start(client: i32, options: &str) -> Reply {
                 error.map_or("", |error| error.message.as_str()).into(),
             ),
             ("uri", "".into()),
+            ("url", "".into()),
             ("headers", headers_object(&answer.headers).into()),
             ("body", answer.body.into()),
             ("protocol", "".into()),
@@ -176,6 +188,7 @@ fn start(client: i32, options: &str) -> Result<Map<String, Value>> {
         plan
     };
     let uri = plan.target.url.target.clone();
+    let url = plan.target.url.to_string();
     let patience = plan.timeout + GRACE;
     let ignored = ignored(&given, &[StartOptions::NAMES]);
     if !how.wait {
@@ -183,6 +196,7 @@ fn start(client: i32, options: &str) -> Result<Map<String, Value>> {
         return Ok(opened(
             &OpenInfo {
                 uri,
+                url,
                 ..OpenInfo::default()
             },
             0,
@@ -214,6 +228,7 @@ fn opened(
     reply.insert("http_status".into(), http_status.into());
     reply.insert("errorStr".into(), "".into());
     reply.insert("uri".into(), info.uri.as_str().into());
+    reply.insert("url".into(), info.url.as_str().into());
     reply.insert("headers".into(), headers_object(&info.headers).into());
     reply.insert("protocol".into(), info.protocol.as_str().into());
     reply.insert("extensions".into(), info.extensions.as_str().into());

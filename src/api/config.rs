@@ -17,6 +17,7 @@ use crate::connection::Settings;
 use crate::error::{Error, Result};
 use crate::events::{CreditLimits, Tag};
 use crate::protocol::head::Limits as HeadLimits;
+use crate::protocol::proxy::{Choice, Environment};
 use crate::protocol::receiver::Limits;
 use crate::protocol::url::Url;
 use crate::protocol::{Role, close};
@@ -108,16 +109,24 @@ impl Config<ClientOptions> {
                 "url is not set; give ws://host[:port][/path], or address, port and path",
             )
         })?;
+        let wishes = own.tls.clone().and_then(|tls| tls.0).unwrap_or_default();
         let tls = url.secure.then(|| {
-            let wishes = own.tls.clone().and_then(|tls| tls.0).unwrap_or_default();
             tls::ClientConfig::new(&wishes).map_err(|problem| Error::option("tls", problem))
         });
         Ok(client::Plan {
             target: Target {
                 tls: tls.transpose()?,
+                tls_wishes: *wishes,
                 url,
                 protocols: own.protocols.0.clone(),
                 headers: own.headers.0.clone(),
+                login: own.auth.0.clone(),
+                max_redirects: own.redirects.0,
+                proxy: own.proxy.clone(),
+                environment: match own.proxy {
+                    Choice::System => Environment::read(|name| std::env::var(name).ok()),
+                    _ => Environment::default(),
+                },
                 deflate: self.connection.deflate(self.role),
                 head: self.head_limits(),
             },
@@ -210,6 +219,18 @@ fn parse_url(own: &ClientOptions) -> Result<Url> {
         return Err(Error::option(
             "tls",
             "tls is false and the url is wss:; leave tls out or use ws:",
+        ));
+    }
+    if url.socket.is_some() && wants_tls == Some(true) {
+        return Err(Error::option(
+            "tls",
+            "tls cannot be used over a Unix socket: a ws+unix: url is never wss:",
+        ));
+    }
+    if url.socket.is_some() && !cfg!(unix) {
+        return Err(Error::option(
+            "url",
+            "url: ws+unix: needs a system that has Unix sockets",
         ));
     }
     Ok(url)

@@ -193,6 +193,10 @@ fn show_about(info: &OpenInfo, fields: &mut Map<String, Value>) {
         .map(|(name, value)| (name.to_owned(), value.into()))
         .collect();
     fields.insert("uri".into(), info.uri.as_str().into());
+    if !info.url.is_empty() {
+        // Where redirects led.
+        fields.insert("url".into(), info.url.as_str().into());
+    }
     fields.insert("path".into(), path.into());
     fields.insert("query".into(), query.into());
     fields.insert("origin".into(), header("origin").into());

@@ -11,6 +11,7 @@ mod options;
 mod pull;
 mod receive;
 mod reply;
+mod requests;
 mod servers;
 mod tls;
 mod values;

@@ -4,15 +4,17 @@
 use serde_json::{Map, Value, json};
 
 use super::json;
+use super::requests::{ClientAuth, Redirects};
 use super::tls::{ClientTls, ServerTls};
 use super::values::{
-    Deflate, Files, HeaderFields, Hosts, Int, Int32, Later, OptionValue, Paths, Protocols, Refs,
-    Seconds, nearest,
+    Deflate, Files, HeaderFields, Hosts, Int, Int32, OptionValue, Paths, Protocols, Refs, Seconds,
+    nearest,
 };
 use crate::error::{Error, Result};
 use crate::events::Dispatch;
 use crate::protocol::Role;
 use crate::protocol::deflate::Wishes;
+use crate::protocol::proxy::Choice;
 use crate::protocol::upgrade::{Auth, Origins};
 
 /// One row of the documentation.
@@ -147,7 +149,7 @@ options! {
     ClientOptions {
         /// A name for `wsplug_client_find`, which no other living client may have; "" is none.
         "name" name: String = String::new();
-        /// Where to connect to: ws://[user:password@]host[:port][/path][?query]. A start needs it, or `address`.
+        /// Where to connect to: ws://[user:password@]host[:port][/path][?query], or ws+unix:/path/of/socket[:/path][?query]. A start needs it, or `address`.
         "url" url: String = String::new();
         /// Instead of `url`: the name or IP address to connect to. What is given last counts; both at once are an error.
         "address" address: String = String::new();
@@ -157,7 +159,7 @@ options! {
         "path" path: Option<String> = None;
         /// Sub-protocols to offer, the best first; the server must choose one.
         "protocols" protocols: Protocols = Protocols::default();
-        /// Header fields for the request. Not shown in replies if there is Authorization, Proxy-Authorization or Cookie among them.
+        /// Header fields for the request; an array of texts is a field that comes more than once. Host, User-Agent, Origin and Cookie may be set; Upgrade, Connection, Content-Length, Transfer-Encoding and Sec-WebSocket-… are the library's. Not shown in replies if there is Authorization, Proxy-Authorization or Cookie among them.
         "headers" headers: HeaderFields = HeaderFields::default();
         /// Seconds that one try to connect may take, from the name to the server's answer.
         "timeout" timeout: Seconds<86_400> = Seconds(20.0);
@@ -173,8 +175,12 @@ options! {
         "retryFirst" retry_first: bool = false;
         /// TLS: true, or an object with caFile (whom to believe: "SYSTEM", a path, PEM text, or "NONE": everybody, nothing is verified), certFile and keyFile (the client's own certificate and key: a path or PEM text), disableHostnameValidation, serverName (where it is not the url's host), minVersion, maxVersion ("1.2", "1.3"), ciphers and alpn (arrays). A wss: url is TLS without it; with it, a ws: url is a wss: one.
         "tls" tls: Option<ClientTls> = None;
-        /// Proxies are not in this version.
-        "proxy" proxy: Later = Later;
+        /// Who we are to the server: {"basic":{"user":"…","password":"…"}} or {"bearer":"token"}; {} is nobody. An Authorization among `headers` counts before it, it before a user in the url. Never shown in replies.
+        "auth" auth: ClientAuth = ClientAuth::default();
+        /// Follows the server's answers 301, 302, 303, 307 and 308: false, true (10 of them), or how many. Never from wss to ws. To another origin go no user, password, token or cookie, and of `headers` only User-Agent and Origin.
+        "followRedirects" redirects: Redirects = Redirects::default();
+        /// How to get out: "none", "system" (http_proxy for ws, https_proxy or HTTPS_PROXY for wss, else all_proxy or ALL_PROXY, but for what no_proxy or NO_PROXY names), or a proxy with its scheme. http and https mean CONNECT; with socks5 names are looked up here, with socks5h by the proxy. User and password are not shown in replies.
+        "proxy" proxy: Choice = Choice::None;
     }
 }
 

@@ -36,7 +36,7 @@ pub fn wrong<T: OptionValue>(value: &Value) -> String {
 }
 
 /// What the protocol says of a value, behind the option's name.
-fn refused(problem: String) -> String {
+pub(super) fn refused(problem: String) -> String {
     format!("cannot be used: {problem}")
 }
 
@@ -308,7 +308,12 @@ impl OptionValue for HeaderFields {
         let object = value.as_object().ok_or_else(|| wrong::<Self>(value))?;
         let mut fields = Vec::new();
         for (name, value) in object {
-            let values = texts(value, None).ok_or_else(|| {
+            let values = match value {
+                // A field may be empty.
+                Value::String(text) => Some(vec![text.clone()]),
+                _ => texts(value, None),
+            };
+            let values = values.ok_or_else(|| {
                 format!(
                     "\"{name}\" must be a text or an array of texts, not {}",
                     type_of(value)
@@ -545,28 +550,6 @@ fn int<const MIN: i64, const MAX: i64>(name: &str, value: &Value) -> Result<i64,
     Int::<MIN, MAX>::read(value)
         .map(|number| number.0)
         .map_err(|problem| format!("\"{name}\" {problem}"))
-}
-
-/// An option that this version knows and cannot do. Only its "off" is accepted.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Later;
-
-impl OptionValue for Later {
-    fn read(value: &Value) -> Result<Self, String> {
-        match value {
-            Value::Bool(false) => Ok(Later),
-            Value::String(text) if text.is_empty() || text == "none" => Ok(Later),
-            _ => Err("is not in this version of wsplug".into()),
-        }
-    }
-
-    fn show(&self) -> Option<Value> {
-        None
-    }
-
-    fn expected() -> String {
-        "false".into()
-    }
 }
 
 /// Refs of connections.

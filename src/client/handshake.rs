@@ -1,18 +1,21 @@
-//! Knows how a connection is opened: TCP, then the HTTP upgrade, as the client.
-//! Does not know when to try again.
+//! Knows how a connection is opened: the HTTP upgrade, as the client, and where redirects lead.
+//! Does not know how a server is reached, nor when to try again.
 
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::answer;
+use super::dial::{Dialled, Progress, dial};
 use crate::connection::tls_info;
 use crate::error::HttpAnswer;
 use crate::events::OpenInfo;
 use crate::protocol::deflate::{Agreed, Wishes};
 use crate::protocol::head::{HeadScanner, Limits, Response};
+use crate::protocol::login::Login;
+use crate::protocol::proxy::{self, Environment};
+use crate::protocol::redirect;
 use crate::protocol::upgrade::{self, ClientRequest};
 use crate::protocol::url::Url;
-use crate::transport::{self, Stream, tls};
+use crate::transport::{Stream, tls};
 
 /// What the opening needs.
 #[derive(Clone)]
@@ -23,8 +26,18 @@ pub struct Target {
     pub protocols: Vec<String>,
     /// Headers of the host.
     pub headers: Vec<(String, String)>,
-    /// How TLS is spoken; none: it is not.
+    /// How TLS is spoken to the server of the url; none: it is not.
     pub tls: Option<tls::ClientConfig>,
+    /// What the host wishes of TLS, for wherever else it is spoken.
+    pub tls_wishes: tls::ClientSettings,
+    /// Who we are to the server.
+    pub login: Option<Login>,
+    /// Redirects to follow at most.
+    pub max_redirects: usize,
+    /// How to reach it.
+    pub proxy: proxy::Choice,
+    /// What the environment said of proxies when the host started the client.
+    pub environment: Environment,
     /// The compression to offer; none: none.
     pub deflate: Option<Wishes>,
     /// What the answer may be at most.
@@ -74,43 +87,85 @@ impl From<String> for Failure {
     }
 }
 
-/// How far an opening has come, for whoever gives up on it.
-#[derive(Default)]
-pub struct Progress(AtomicU8);
-
-impl Progress {
-    /// What was being waited for.
-    pub fn phase(&self) -> &'static str {
-        match self.0.load(Relaxed) {
-            0 => "its name is still being looked up",
-            1 => "no address of it answers",
-            2 => "it does not answer in TLS",
-            _ => "it does not answer the upgrade request",
-        }
+/// Opens a connection, where redirects lead too. Has no deadline of its own: the caller drops it.
+pub async fn open(target: &Target, progress: &Progress) -> Result<Opened, Failure> {
+    let mut seen = vec![target.url.clone()];
+    let mut url = target.url.clone();
+    let mut is_at_home = true;
+    loop {
+        let response = match ask(target, &url, is_at_home, progress).await? {
+            Asked::Open(opened) => return Ok(*opened),
+            Asked::Redirected(response) => response,
+        };
+        let next = next_of(&response, &url, &seen, target.max_redirects);
+        let next = next.map_err(|reason| Failure {
+            reason,
+            answer: Some(Box::new(HttpAnswer {
+                status: response.status,
+                headers: response.headers.0,
+                body: String::new(),
+            })),
+        })?;
+        // Once away, the way back brings nothing back: who leads there may not be meant to use what we have.
+        is_at_home &= next.has_origin_of(&url);
+        seen.push(next.clone());
+        url = next;
     }
 }
 
-/// Opens a connection. Has no deadline of its own: the caller drops it.
-pub async fn open(target: &Target, progress: &Progress) -> Result<Opened, Failure> {
+/// Where a redirect leads, if there is an end to them.
+fn next_of(response: &Response, url: &Url, seen: &[Url], max: usize) -> Result<Url, String> {
+    let location = redirect::location(response).unwrap_or_default();
+    let next = redirect::follow(url, location)?;
+    if seen.contains(&next) {
+        return Err(format!("the server redirects in a circle, back to {next}"));
+    }
+    if seen.len() > max {
+        return Err(format!(
+            "the server redirects more often than followRedirects allows ({max}), now to {next}"
+        ));
+    }
+    Ok(next)
+}
+
+enum Asked {
+    Open(Box<Opened>),
+    Redirected(Response),
+}
+
+/// Asks one server for a WebSocket; away from the origin that the host meant, without its secrets.
+async fn ask(
+    target: &Target,
+    url: &Url,
+    is_at_home: bool,
+    progress: &Progress,
+) -> Result<Asked, Failure> {
+    let mut headers = target.headers.clone();
+    if !is_at_home {
+        // Any other may hold a token, or belong to the first server, as Host does.
+        headers.retain(|(name, _)| {
+            ["User-Agent", "Origin"]
+                .iter()
+                .any(|harmless| name.eq_ignore_ascii_case(harmless))
+        });
+    }
     let request = ClientRequest::new(
-        &target.url,
+        url,
         target.protocols.clone(),
         target.deflate.as_ref().map(Wishes::offer),
-        target.headers.clone(),
+        headers,
+        target.login.as_ref().filter(|_| is_at_home),
     )?;
-    let addresses = transport::resolve(&target.url.host, target.url.port).await?;
-    progress.0.store(1, Relaxed);
-    let mut stream = transport::connect(&target.url.host, addresses).await?;
-    if let Some(config) = &target.tls {
-        progress.0.store(2, Relaxed);
-        let host = &target.url.host;
-        let secured = tls::connect(stream, config, host).await;
-        stream = secured.map_err(|problem| format!("TLS with \"{host}\": {problem}"))?;
+    let Dialled { stream, peer } = dial(target, url, is_at_home, progress).await?;
+    progress.is("it does not answer the upgrade request");
+    stream
+        .write_all(&request.encode())
+        .await
+        .map_err(|error| format!("{peer}: {error}"))?;
+    let (response, rest) = read_response(&stream, &peer, &target.head).await?;
+    if target.max_redirects > 0 && redirect::location(&response).is_some() {
+        return Ok(Asked::Redirected(response));
     }
-    progress.0.store(3, Relaxed);
-    let broken = |error: std::io::Error| format!("{}: {error}", stream.peer());
-    stream.write_all(&request.encode()).await.map_err(broken)?;
-    let (response, rest) = read_response(&stream, &target.head).await?;
     let checked = upgrade::check_response(&response, &request).and_then(|accepted| {
         let agreed = match &target.deflate {
             Some(wishes) => wishes.check_answer(&accepted.extensions)?,
@@ -130,38 +185,44 @@ pub async fn open(target: &Target, progress: &Progress) -> Result<Opened, Failur
     };
     let extensions = agreed.and(response.headers.get("Sec-WebSocket-Extensions"));
     let extensions = extensions.unwrap_or_default().to_owned();
-    let peer = stream.peer();
+    let (remote_ip, remote_port) = match url.socket {
+        None => (stream.peer().ip().to_string(), stream.peer().port()),
+        Some(_) => (String::new(), 0),
+    };
     let info = OpenInfo {
-        uri: target.url.target.clone(),
+        uri: url.target.clone(),
+        url: url.to_string(),
         headers: response.headers.0,
         protocol: accepted.protocol.unwrap_or_default(),
         extensions,
-        remote_ip: peer.ip().to_string(),
-        remote_port: peer.port(),
+        remote_ip,
+        remote_port,
         tls: tls_info(&stream),
     };
-    Ok(Opened {
+    Ok(Asked::Open(Box::new(Opened {
         stream,
         info,
         agreed,
         rest,
-    })
+    })))
 }
 
-async fn read_response(stream: &Stream, limits: &Limits) -> Result<(Response, Vec<u8>), Failure> {
+async fn read_response(
+    stream: &Stream,
+    peer: &str,
+    limits: &Limits,
+) -> Result<(Response, Vec<u8>), Failure> {
     let mut bytes = Vec::new();
     let mut scanner = HeadScanner::default();
     loop {
         let length = stream
             .read_onto(&mut bytes)
             .await
-            .map_err(|error| format!("{}: {error}", stream.peer()))?;
+            .map_err(|error| format!("{peer}: {error}"))?;
         if length == 0 {
-            return Err(format!(
-                "{} ended the connection before its answer was complete",
-                stream.peer()
-            )
-            .into());
+            return Err(
+                format!("{peer} ended the connection before its answer was complete").into(),
+            );
         }
         while let Some((response, consumed)) = scanner.response(&bytes, limits)? {
             bytes.drain(..consumed);

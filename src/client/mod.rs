@@ -3,6 +3,7 @@
 
 mod answer;
 mod backoff;
+mod dial;
 mod handshake;
 
 use std::sync::Arc;
@@ -15,9 +16,10 @@ use tokio::time::Instant;
 
 pub use backoff::Backoff;
 use backoff::dice;
+use dial::Progress;
 pub use handshake::Failure;
 pub use handshake::Target;
-use handshake::{Opened, Progress, open};
+use handshake::{Opened, open};
 
 use crate::connection::{Connection, Counters, End, Owner, Sent, Settings, Task};
 use crate::error::{Error, Result};
@@ -290,7 +292,7 @@ impl Client {
                 () = run.stopped.notified() => return,
                 attempt = attempt => attempt.unwrap_or_else(|_| Err(format!(
                     "no connection to \"{}\" within {} ms: {}",
-                    plan.target.url.host,
+                    plan.target.url.socket.as_ref().unwrap_or(&plan.target.url.host),
                     plan.timeout.as_millis(),
                     progress.phase(),
                 ).into())),
@@ -323,7 +325,7 @@ impl Client {
                     let may_retry = !is_first || plan.retry_first;
                     let backoff = plan
                         .reconnect
-                        .filter(|_| may_retry && !matches!(failure.http_status(), 401 | 403))
+                        .filter(|_| may_retry && !matches!(failure.http_status(), 401 | 403 | 407))
                         .filter(|backoff| backoff.max_retries.is_none_or(|max| failures <= max));
                     let at_least = failure.retry_after().unwrap_or_default();
                     let wait = backoff.map(|backoff| {

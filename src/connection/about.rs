@@ -11,6 +11,7 @@ impl About {
     pub fn new(info: &OpenInfo) -> About {
         let OpenInfo {
             uri,
+            url,
             headers,
             protocol,
             extensions,
@@ -20,7 +21,7 @@ impl About {
             tls: _,
         } = info;
         let port = remote_port.to_string();
-        let fields = [uri, protocol, extensions, remote_ip, &port].map(String::as_str);
+        let fields = [uri, url, protocol, extensions, remote_ip, &port].map(String::as_str);
         let names = headers
             .iter()
             .flat_map(|(name, value)| [name.as_str(), value.as_str()]);
@@ -34,6 +35,7 @@ impl About {
         let mut next = || parts.next().unwrap_or_default();
         let mut info = OpenInfo {
             uri: next(),
+            url: next(),
             protocol: next(),
             extensions: next(),
             remote_ip: next(),
@@ -55,6 +57,7 @@ mod tests {
     fn what_was_kept_comes_back() {
         let info = OpenInfo {
             uri: "/room?name=ann".into(),
+            url: "ws://a:1/room?name=ann".into(),
             headers: vec![("Host".into(), "a:1".into()), ("X".into(), String::new())],
             extensions: "permessage-deflate".into(),
             remote_ip: "::1".into(),

@@ -157,6 +157,9 @@ fn open(info: &OpenInfo) -> Map<String, Value> {
         context.insert(name.clone(), value.clone());
     }
     context.insert("uri".into(), info.uri.as_str().into());
+    if !info.url.is_empty() {
+        context.insert("url".into(), info.url.as_str().into());
+    }
     context.insert("headers".into(), headers.into());
     context.insert("protocol".into(), info.protocol.as_str().into());
     context.insert("extensions".into(), info.extensions.as_str().into());

@@ -69,10 +69,12 @@ pub struct Tag {
 }
 
 /// What a handshake brought.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct OpenInfo {
     /// The request's target: path and query.
     pub uri: String,
+    /// Of our own clients: the url, where redirects led, without user and password.
+    pub url: String,
     /// The peer's headers, in order.
     pub headers: Vec<(String, String)>,
     /// The sub-protocol that was agreed, or "".

@@ -71,15 +71,7 @@ impl Item {
             start..bytes.len()
         };
         match event {
-            Event::Open(info) => Item::Open(Box::new(OpenInfo {
-                uri: info.uri.clone(),
-                headers: info.headers.clone(),
-                protocol: info.protocol.clone(),
-                extensions: info.extensions.clone(),
-                remote_ip: info.remote_ip.clone(),
-                remote_port: info.remote_port,
-                tls: info.tls.clone(),
-            })),
+            Event::Open(info) => Item::Open(Box::new(info.clone())),
             Event::Message { kind, data, wire } => Item::Message {
                 kind,
                 wire,

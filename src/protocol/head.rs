@@ -141,6 +141,15 @@ impl Response {
         (100..200).contains(&self.status) && self.status != 101
     }
 
+    /// Status and reason, as messages show them.
+    pub fn status_line(&self) -> String {
+        // Without quotes: the reason is text for people.
+        let reason = shown(&self.reason);
+        format!("{} {}", self.status, reason.trim_matches('"'))
+            .trim_end()
+            .to_owned()
+    }
+
     /// Whether bytes after the head belong to this answer (RFC 9112 § 6.3).
     pub fn has_body(&self) -> bool {
         self.status >= 200 && !matches!(self.status, 204 | 304)
@@ -335,24 +344,45 @@ impl HeadScanner {
         bytes: &[u8],
         limits: &Limits,
     ) -> Result<Option<(Response, usize)>, String> {
+        self.response_of("the server", "wss://", bytes, limits)
+    }
+
+    /// As `parse_response`, with the proxy that it comes from in messages.
+    pub fn proxy_response(
+        &mut self,
+        proxy: &str,
+        bytes: &[u8],
+        limits: &Limits,
+    ) -> Result<Option<(Response, usize)>, String> {
+        self.response_of(proxy, "https://", bytes, limits)
+    }
+
+    fn response_of(
+        &mut self,
+        whose: &str,
+        secure: &str,
+        bytes: &[u8],
+        limits: &Limits,
+    ) -> Result<Option<(Response, usize)>, String> {
         let end = self
             .find_end(bytes, limits)
-            .map_err(|refusal| refusal.message)?;
+            .map_err(|refusal| format!("the answer of {whose} is refused: {}", refusal.message))?;
         match bytes.get(self.start.unwrap_or(self.line)..) {
             Some([0x15 | 0x16, 0x03, ..]) => {
-                return Err("the server speaks TLS on this port; use wss://".into());
+                return Err(format!("{whose} speaks TLS on this port; use {secure}"));
             }
             Some([0x15 | 0x16]) => return Ok(None),
             Some([first, ..]) if !b"H\r\n".contains(first) => {
-                return Err("the server's answer is not HTTP".into());
+                return Err(format!("the answer of {whose} is not HTTP"));
             }
             _ => {}
         }
         let Some((start, end)) = end else {
             return Ok(None);
         };
-        let response = response_of(&bytes[start..end], limits)
-            .map_err(|refusal| format!("the server's answer is malformed: {}", refusal.message))?;
+        let response = response_of(&bytes[start..end], limits).map_err(|refusal| {
+            format!("the answer of {whose} is malformed: {}", refusal.message)
+        })?;
         Ok(Some((response, end)))
     }
 

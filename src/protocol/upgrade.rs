@@ -11,6 +11,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use super::head::{
     Headers, Refusal, Request, Response, is_token, is_token_byte, push_header, shown,
 };
+use super::login::{Login, basic};
+use super::redirect;
 use super::url::{Url, default_port, split_host_port};
 
 /// What a client asks for with a valid upgrade request.
@@ -216,6 +218,9 @@ pub fn encode_accept(
     text.into_bytes()
 }
 
+/// What we are called where the host has not said otherwise.
+pub const USER_AGENT: &str = concat!("wsplug/", env!("CARGO_PKG_VERSION"));
+
 /// The request of a client; what `new` made is safe to send.
 #[derive(Clone)]
 pub struct ClientRequest {
@@ -235,12 +240,13 @@ pub struct ClientRequest {
 
 impl ClientRequest {
     /// A request with a fresh key. A Host header among `headers` replaces the one of the URL;
-    /// a name and password in the URL become an Authorization header unless there is one.
+    /// `login`, or else a name and password in the URL, become an Authorization header unless there is one.
     pub fn new(
         url: &Url,
         protocols: Vec<String>,
         extensions: Option<String>,
         mut headers: Vec<(String, String)>,
+        login: Option<&Login>,
     ) -> Result<ClientRequest, String> {
         check_protocols(&protocols)?;
         if let Some(offer) = &extensions {
@@ -257,11 +263,11 @@ impl ClientRequest {
             }
         }
         headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Host"));
-        if let Some(credentials) = url.credentials() {
-            if !has(&headers, "Authorization") {
-                let value = format!("Basic {}", BASE64.encode(&credentials));
-                headers.push(("Authorization".into(), value));
-            }
+        if !has(&headers, "Authorization") {
+            let value = login
+                .map(Login::header)
+                .or_else(|| url.credentials().map(|credentials| basic(&credentials)));
+            headers.extend(value.map(|value| ("Authorization".into(), value)));
         }
         Ok(ClientRequest {
             host: own_host.unwrap_or_else(|| url.host_header()),
@@ -292,8 +298,7 @@ impl ClientRequest {
             push_header(&mut text, "Sec-WebSocket-Extensions", extensions);
         }
         if !has(&self.headers, "User-Agent") {
-            let version = concat!("wsplug/", env!("CARGO_PKG_VERSION"));
-            push_header(&mut text, "User-Agent", version);
+            push_header(&mut text, "User-Agent", USER_AGENT);
         }
         for (name, value) in &self.headers {
             push_header(&mut text, name, value);
@@ -653,16 +658,13 @@ fn is_key(key: &str) -> bool {
 }
 
 fn refused(response: &Response) -> String {
-    let mut message = format!("the server answered {}", response.status);
-    if !response.reason.is_empty() {
-        // Without quotes: the reason is text for people.
-        message.push(' ');
-        message.push_str(shown(&response.reason).trim_matches('"'));
-    }
-    message.push_str(" instead of 101");
-    if let Some(location) = response.headers.get("Location") {
+    let mut message = format!(
+        "the server answered {} instead of 101",
+        response.status_line()
+    );
+    if let Some(location) = redirect::location(response) {
         message.push_str(&format!(
-            "; redirects are not followed (to {})",
+            "; followRedirects is off (it redirects to {})",
             shown(location)
         ));
     }
@@ -728,6 +730,7 @@ mod tests {
             strings(&["chat", "superchat"]),
             None,
             pairs(&[("Origin", "http://example.com")]),
+            None,
         )
         .expect("valid");
         request.key = "dGhlIHNhbXBsZSBub25jZQ==".into();
@@ -760,8 +763,9 @@ mod tests {
         let url = Url::parse("ws://u:p@[::1]:8080/x?y").expect("valid");
         let headers = pairs(&[("cookie", "a=b"), ("USER-AGENT", "me")]);
         let offer = Some("permessage-deflate; client_max_window_bits".to_owned());
-        let request = ClientRequest::new(&url, strings(&["p"]), offer, headers).expect("valid");
-        let other = ClientRequest::new(&url, vec![], None, vec![]).expect("valid");
+        let request =
+            ClientRequest::new(&url, strings(&["p"]), offer, headers, None).expect("valid");
+        let other = ClientRequest::new(&url, vec![], None, vec![], None).expect("valid");
         assert_ne!(request.key, other.key);
         let text = String::from_utf8(request.encode()).expect("text");
         assert!(
@@ -1196,7 +1200,7 @@ mod tests {
             (
                 "101 Switching Protocols",
                 "302 Found\r\nLocation: ws://b/",
-                "not followed (to \"ws://b/\")",
+                "followRedirects is off (it redirects to \"ws://b/\")",
             ),
             (
                 "Upgrade: websocket\r\n",
@@ -1328,7 +1332,7 @@ mod tests {
         let url = Url::parse("ws://u:p@a/").expect("valid");
         let new = |protocols: &[&str], extensions: Option<&str>, headers: &[(&str, &str)]| {
             let extensions = extensions.map(str::to_owned);
-            ClientRequest::new(&url, strings(protocols), extensions, pairs(headers))
+            ClientRequest::new(&url, strings(protocols), extensions, pairs(headers), None)
         };
         let problem = |result: Result<ClientRequest, String>| result.err().expect("a problem");
         assert!(problem(new(&["a\r\nb"], None, &[])).contains("not a token"));

@@ -15,6 +15,10 @@ pub struct Url {
     pub userinfo: Option<String>,
     /// In lower case, IPv6 without brackets.
     pub host: String,
+    /// The network interface of a link-local IPv6 address (RFC 6874). Never sent.
+    pub zone: Option<String>,
+    /// The Unix socket of a `ws+unix:` URL; host and port are then `localhost` and 80.
+    pub socket: Option<String>,
     /// Never 0.
     pub port: u16,
     /// Path and query as they go on the wire; begins with `/`.
@@ -22,16 +26,29 @@ pub struct Url {
 }
 
 impl Url {
-    /// Reads a `ws:` or `wss:` URL. Positions in messages count bytes from 0.
+    /// Reads a `ws:`, `wss:` or `ws+unix:` URL. Positions in messages count bytes from 0.
     pub fn parse(text: &str) -> Result<Url, String> {
         if let Some(at) = text.find(|c: char| c.is_ascii_control() || c == ' ') {
             return Err(format!(
                 "the URL has a space or control character at byte {at}"
             ));
         }
+        // RFC 6455 § 3: fragment identifiers must not be used.
+        let no_fragment = || match text.find('#') {
+            Some(at) => Err(format!(
+                "the URL has a fragment (# at byte {at}); write # as %23"
+            )),
+            None => Ok(()),
+        };
+        if let Some((scheme, rest)) = text.split_at_checked(UNIX.len()) {
+            if scheme.eq_ignore_ascii_case(UNIX) {
+                no_fragment()?;
+                return Url::parse_unix(rest);
+            }
+        }
         let Some((scheme, rest)) = text.split_once("://") else {
             // Without the text: it may hold a password.
-            return Err("the URL must begin with ws:// or wss://".into());
+            return Err("the URL must begin with ws://, wss:// or ws+unix:".into());
         };
         let secure = match scheme.to_ascii_lowercase().as_str() {
             "ws" => false,
@@ -45,12 +62,7 @@ impl Url {
                 ));
             }
         };
-        // RFC 6455 § 3: fragment identifiers must not be used.
-        if let Some(at) = text.find('#') {
-            return Err(format!(
-                "the URL has a fragment (# at byte {at}); write # as %23"
-            ));
-        }
+        no_fragment()?;
         let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let authority_at = scheme.len() + "://".len();
         let (userinfo, host_and_port) = match authority.split_once('@') {
@@ -63,8 +75,9 @@ impl Url {
         if let Some(userinfo) = userinfo {
             check_percent(userinfo, authority_at)?;
         }
+        let (host_and_port, zone) = split_zone(host_and_port)?;
         let (host, port) =
-            split_host_port(host_and_port).map_err(|problem| format!("the URL's {problem}"))?;
+            split_host_port(&host_and_port).map_err(|problem| format!("the URL's {problem}"))?;
         check_name(host).map_err(|problem| format!("the URL's {problem}"))?;
         Ok(Url {
             secure,
@@ -72,8 +85,39 @@ impl Url {
                 .filter(|userinfo| !userinfo.is_empty())
                 .map(str::to_owned),
             host: host.to_ascii_lowercase(),
+            zone,
+            socket: None,
             port: port.unwrap_or(default_port(secure)),
             target: encode_target(target, authority_at + authority.len())?,
+        })
+    }
+
+    /// What follows `ws+unix:`, as npm's `ws` spells it: `/path/of/the/socket:/path?query`, the latter `/` if left out.
+    fn parse_unix(rest: &str) -> Result<Url, String> {
+        let (socket, target) = rest.split_once(':').unwrap_or((rest, ""));
+        let socket = socket.strip_prefix("//").unwrap_or(socket);
+        if !socket.starts_with('/') || socket.contains('?') {
+            return Err(
+                "a ws+unix: URL needs the absolute path of a socket, then a colon and what is asked for: \
+                 ws+unix:/path/of/socket:/path?query"
+                    .into(),
+            );
+        }
+        check_percent(socket, UNIX.len())?;
+        let socket = percent_decoded(socket).unwrap_or_default();
+        let socket = match String::from_utf8(socket) {
+            Ok(socket) if !socket.contains('\0') => socket,
+            Ok(_) => return Err("the path of the URL's socket contains NUL".into()),
+            Err(_) => return Err("the path of the URL's socket is not UTF-8".into()),
+        };
+        Ok(Url {
+            secure: false,
+            userinfo: None,
+            host: "localhost".into(),
+            zone: None,
+            socket: Some(socket),
+            port: default_port(false),
+            target: encode_target(target, UNIX.len() + rest.len() - target.len())?,
         })
     }
 
@@ -91,6 +135,13 @@ impl Url {
             .strip_prefix('[')
             .and_then(|rest| rest.strip_suffix(']'))
             .unwrap_or(address);
+        let (host, zone) = match host.split_once('%') {
+            Some((ip, zone)) if ip.parse::<Ipv6Addr>().is_ok() => {
+                check_zone(zone)?;
+                (ip, Some(zone.to_owned()))
+            }
+            _ => (host, None),
+        };
         if host.parse::<Ipv6Addr>().is_err() {
             match split_host_port(address).map_err(|problem| format!("the address's {problem}"))? {
                 (_, None) => {}
@@ -120,6 +171,8 @@ impl Url {
             secure,
             userinfo: None,
             host: host.to_ascii_lowercase(),
+            zone,
+            socket: None,
             port: port.unwrap_or(default_port(secure)),
             target: encode_target(path, 0)?,
         })
@@ -142,26 +195,55 @@ impl Url {
     /// `user:password` of the URL with its percent-encoding undone.
     pub fn credentials(&self) -> Option<Vec<u8>> {
         let userinfo = self.userinfo.as_ref()?;
-        let mut decoded = Vec::with_capacity(userinfo.len() + 1);
-        let mut bytes = userinfo.bytes();
-        while let Some(byte) = bytes.next() {
-            decoded.push(match byte {
-                b'%' => hex(bytes.next())? << 4 | hex(bytes.next())?,
-                _ => byte,
-            });
-        }
+        let mut decoded = percent_decoded(userinfo)?;
         if !userinfo.contains(':') {
             decoded.push(b':');
         }
         Some(decoded)
     }
+
+    /// What a resolver is asked for: the host, with its zone if it has one.
+    pub fn host_to_resolve(&self) -> String {
+        match &self.zone {
+            Some(zone) => format!("{}%{zone}", self.host),
+            None => self.host.clone(),
+        }
+    }
+
+    /// Host and port as CONNECT names them, the default port too.
+    pub fn authority(&self) -> String {
+        match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
+        }
+    }
+
+    /// Whether what is told to one may be told to the other.
+    pub fn has_origin_of(&self, other: &Url) -> bool {
+        let origin = |url: &Url| {
+            let (zone, socket) = (url.zone.clone(), url.socket.clone());
+            (url.secure, url.host.clone(), url.port, zone, socket)
+        };
+        origin(self) == origin(other)
+    }
 }
+
+/// The scheme of URLs of Unix sockets.
+const UNIX: &str = "ws+unix:";
 
 /// The canonical URL, without the user's name and password.
 impl Display for Url {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let Some(socket) = &self.socket {
+            let path = encoded(socket, br#""<>\^`{|}%:?#"#);
+            return write!(f, "{UNIX}{path}:{}", self.target);
+        }
         let scheme = if self.secure { "wss" } else { "ws" };
-        write!(f, "{scheme}://{}{}", self.host_header(), self.target)
+        let mut host = self.host_header();
+        if let (Some(zone), Some(end)) = (&self.zone, host.find(']')) {
+            host.insert_str(end, &format!("%25{zone}"));
+        }
+        write!(f, "{scheme}://{host}{}", self.target)
     }
 }
 
@@ -262,25 +344,67 @@ fn check_name(host: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A path and query as they may stand in a request line.
-fn encode_target(text: &str, position: usize) -> Result<String, String> {
-    check_percent(text, position)?;
-    let mut target = String::with_capacity(text.len() + 1);
-    if !text.starts_with('/') {
-        target.push('/');
-    }
-    for byte in text.bytes() {
-        // What RFC 3986 has no place for is encoded, as browsers do.
-        if byte.is_ascii_graphic() && !br#""<>\^`{|}"#.contains(&byte) {
-            target.push(char::from(byte));
-        } else {
-            write!(target, "%{byte:02X}").expect("a String takes everything");
-        }
-    }
-    Ok(target)
+/// Takes the zone out of `[fe80::1%25eth0]:port`.
+fn split_zone(host_and_port: &str) -> Result<(String, Option<String>), String> {
+    let parts = host_and_port
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+        .and_then(|(inner, port)| Some((inner.split_once('%')?, port)));
+    let Some(((ip, zone), port)) = parts else {
+        return Ok((host_and_port.to_owned(), None));
+    };
+    let Some(zone) = zone.strip_prefix("25") else {
+        return Err("the URL's zone must follow %25, as in [fe80::1%25eth0]".into());
+    };
+    check_zone(zone)?;
+    Ok((format!("[{ip}]{port}"), Some(zone.to_owned())))
 }
 
-fn check_percent(text: &str, position: usize) -> Result<(), String> {
+fn check_zone(zone: &str) -> Result<(), String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    match !zone.is_empty() && zone.bytes().all(fits) {
+        true => Ok(()),
+        false => Err(format!(
+            "the zone {} is not the name or number of a network interface",
+            shown(zone)
+        )),
+    }
+}
+
+/// A path and query as they may stand in a request line.
+pub(super) fn encode_target(text: &str, position: usize) -> Result<String, String> {
+    check_percent(text, position)?;
+    let slash = if text.starts_with('/') { "" } else { "/" };
+    // What RFC 3986 has no place for is encoded, as browsers do.
+    Ok(format!("{slash}{}", encoded(text, br#""<>\^`{|}"#)))
+}
+
+fn encoded(text: &str, special: &[u8]) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_graphic() && !special.contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            write!(encoded, "%{byte:02X}").expect("a String takes everything");
+        }
+    }
+    encoded
+}
+
+/// Undoes percent-encoding that `check_percent` has seen.
+pub(super) fn percent_decoded(text: &str) -> Option<Vec<u8>> {
+    let mut decoded = Vec::with_capacity(text.len() + 1);
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'%' => hex(bytes.next())? << 4 | hex(bytes.next())?,
+            _ => byte,
+        });
+    }
+    Some(decoded)
+}
+
+pub(super) fn check_percent(text: &str, position: usize) -> Result<(), String> {
     for (at, _) in text.match_indices('%') {
         let digits = text.as_bytes().get(at + 1..at + 3).unwrap_or_default();
         if digits.len() != 2 || !digits.iter().all(u8::is_ascii_hexdigit) {
@@ -369,6 +493,30 @@ mod tests {
                 "ws://a/?f=%7B%22a%22%7D",
             ),
             ("ws://u:p@a/", "a", 80, "/", "a", "ws://a/"),
+            (
+                "ws://[fe80::1%25eth0]:9/x",
+                "fe80::1",
+                9,
+                "/x",
+                "[fe80::1]:9",
+                "ws://[fe80::1%25eth0]:9/x",
+            ),
+            (
+                "ws+unix:/run/a.sock:/x?y=:",
+                "localhost",
+                80,
+                "/x?y=:",
+                "localhost",
+                "ws+unix:/run/a.sock:/x?y=:",
+            ),
+            (
+                "WS+UNIX:///run/a%3ab%20c",
+                "localhost",
+                80,
+                "/",
+                "localhost",
+                "ws+unix:/run/a%3Ab%20c:/",
+            ),
             ("ws://a/x@y", "a", 80, "/x@y", "a", "ws://a/x@y"),
         ];
         for (text, host, port, target, header, canonical) in cases {
@@ -390,6 +538,22 @@ mod tests {
             ("", "must begin with ws://"),
             ("a:8080", "must begin with ws://"),
             ("ws:a", "must begin with ws://"),
+            ("ws+unix:", "absolute path of a socket"),
+            ("ws+unix:a.sock:/", "absolute path of a socket"),
+            ("ws+unix://host/a.sock:/", "absolute path of a socket"),
+            ("ws+unix:/a.sock?x", "absolute path of a socket"),
+            ("ws+unix:/a%4:/", "% at byte 10"),
+            ("ws+unix:/a%ff:/", "not UTF-8"),
+            ("ws+unix:/a%00:/", "contains NUL"),
+            ("ws+unix:/a:/%", "% at byte 12"),
+            ("ws+unix:/a:/#x", "fragment"),
+            ("wss+unix:/a:/", "must begin with ws://"),
+            ("ws://[fe80::1%eth0]/", "must follow %25"),
+            ("ws://[fe80::1%25]/", "zone \"\" is not"),
+            ("ws://[fe80::1%25a/b]/", "closing ]"),
+            ("ws://[fe80::1%25a%20b]/", "is not the name"),
+            ("ws://[a%25b]/", "not an IPv6 address"),
+            ("ws://a%25b/", "contains '%'"),
             ("http://a", "use ws://"),
             ("HTTPS://a", "use wss://"),
             ("ftp://a", "must be ws or wss"),
@@ -450,6 +614,7 @@ mod tests {
             ("a", Some(8080), true, "wss://a:8080/"),
             ("::1", Some(9), false, "ws://[::1]:9/"),
             ("[::1]", None, false, "ws://[::1]/"),
+            ("fe80::1%2", None, false, "ws://[fe80::1%252]/"),
         ] {
             let url = Url::from_parts(address, port, "", secure).expect(address);
             assert_eq!(url.to_string(), written);

@@ -212,6 +212,7 @@ impl Visit {
             remote_port: self.stream.peer().port(),
             tls: tls_info(&self.stream),
             uri: request.target,
+            url: String::new(),
             headers: request.headers.0,
         };
         let answered = async {

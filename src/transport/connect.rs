@@ -39,6 +39,28 @@ pub async fn connect(host: &str, mut addresses: VecDeque<SocketAddr>) -> Result<
     }
 }
 
+/// Connects to a Unix socket.
+#[cfg(unix)]
+pub async fn connect_unix(path: &str) -> Result<Stream, String> {
+    let connected = async {
+        let socket = tokio::net::UnixStream::connect(path).await?.into_std()?;
+        // Readiness, reads and writes are the same system calls for every kind of stream socket.
+        TcpStream::from_std(std::os::fd::OwnedFd::from(socket).into())
+    };
+    match connected.await {
+        Ok(socket) => Ok(Stream::new(socket, SocketAddr::from(([0, 0, 0, 0], 0)))),
+        Err(error) => Err(format!("cannot connect to the socket \"{path}\": {error}")),
+    }
+}
+
+/// Connects to a Unix socket.
+#[cfg(not(unix))]
+pub async fn connect_unix(path: &str) -> Result<Stream, String> {
+    Err(format!(
+        "cannot connect to the socket \"{path}\": this system has none"
+    ))
+}
+
 /// The addresses of a name, the families taking turns (RFC 8305 § 4).
 pub async fn resolve(host: &str, port: u16) -> Result<VecDeque<SocketAddr>, String> {
     let name = host.to_owned();

@@ -7,7 +7,7 @@ mod tcp;
 mod threads;
 pub mod tls;
 
-pub use connect::{connect, resolve};
+pub use connect::{connect, connect_unix, resolve};
 pub use listen::{Listener, addresses, bind};
 pub use threads::{Threads, is_network_thread, mark_network_thread, spawn_on};
 
@@ -40,7 +40,7 @@ impl Stream {
         }
     }
 
-    /// The other end's address.
+    /// The other end's address; of a Unix socket 0.0.0.0:0.
     pub fn peer(&self) -> SocketAddr {
         self.peer
     }

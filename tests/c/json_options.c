@@ -125,9 +125,11 @@ static void what_has_the_wrong_type_or_is_out_of_range(void)
            "disablePerMessageDeflate", "perMessageDeflate");
 }
 
-static void what_is_for_later_is_said_so(void)
+static void what_is_no_proxy_is_named(void)
 {
-    CLIENT("{\"url\":\"ws://127.0.0.1/\",\"proxy\":\"http://127.0.0.1:3128\"}", "proxy", "proxy");
+    CLIENT("{\"url\":\"ws://127.0.0.1/\",\"proxy\":\"127.0.0.1:3128\"}", "proxy", "http://");
+    CLIENT("{\"url\":\"ws://127.0.0.1/\",\"proxy\":\"ftp://127.0.0.1\"}", "proxy", "socks5");
+    CLIENT("{\"url\":\"ws://127.0.0.1/\",\"proxy\":1}", "proxy", "system");
 }
 
 static void what_is_wrong_in_tls_is_named(void)
@@ -210,7 +212,7 @@ int main(void)
     what_is_nested_deep();
     what_is_huge();
     what_has_the_wrong_type_or_is_out_of_range();
-    what_is_for_later_is_said_so();
+    what_is_no_proxy_is_named();
     what_is_wrong_in_tls_is_named();
     what_is_unknown_is_named();
     nothing_has_happened();

@@ -79,7 +79,7 @@ static int32_t starting_a_client(int port)
 {
     int32_t client = new_client(json("{'url':'ws://127.0.0.1:%d/path?q=1','protocols':'mqtt'}", port));
     DONE(wsplug_client_start(client, NULL, replied()));
-    CHECK_MEMBERS(reply, "", "success http_status errorStr uri headers protocol extensions");
+    CHECK_MEMBERS(reply, "", "success http_status errorStr uri url headers protocol extensions");
     CHECK_JSON(reply, "success", "true");
     CHECK_JSON(reply, "http_status", "101");
     CHECK_JSON(reply, "errorStr", "''");
@@ -109,7 +109,7 @@ static void starting_a_client_fails(void)
 
     close(listener);
     REFUSED(WSPLUG_NETWORK, wsplug_client_start(client, NULL, replied()));
-    CHECK_MEMBERS(reply, "", "success http_status errorStr uri headers body protocol extensions error");
+    CHECK_MEMBERS(reply, "", "success http_status errorStr uri url headers body protocol extensions error");
     CHECK_JSON(reply, "success", "false");
     CHECK_JSON(reply, "http_status", "0");
     CHECK(strstr(json_text(reply, "errorStr"), strerror(ECONNREFUSED)) != NULL);

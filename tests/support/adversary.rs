@@ -172,7 +172,8 @@ impl Peer {
     }
 
     fn of(stream: TcpStream, masks: bool) -> Peer {
-        stream.set_nodelay(true).unwrap();
+        // A Unix socket has no such thing.
+        let _ = stream.set_nodelay(true);
         Peer {
             stream,
             buffer: Vec::new(),
@@ -226,10 +227,25 @@ impl Peer {
             }
         };
         stream.set_nonblocking(false).unwrap();
+        Peer::asked(stream)
+    }
+
+    /// The server's side of a stream, of which the request has been read.
+    pub fn asked(stream: TcpStream) -> Peer {
         let mut peer = Peer::of(stream, false);
         let head = peer.head(PROMPTLY).expect("the client sends a request");
         peer.request = String::from_utf8(head).unwrap();
         peer
+    }
+
+    /// Exactly so many bytes.
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let deadline = Instant::now() + PROMPTLY;
+        while self.buffer.len() < count {
+            let end = self.fill(deadline);
+            assert_eq!(end, None, "{:?} instead of {count} bytes", self.buffer);
+        }
+        self.buffer.drain(..count).collect()
     }
 
     /// Answers the request that has been read with 101.

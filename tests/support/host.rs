@@ -156,9 +156,12 @@ impl Host {
         Host::spawn_with(flavour, &[])
     }
 
-    /// With variables in its environment.
+    /// With variables in its environment, and no others about proxies.
     pub fn spawn_with(flavour: Flavour, environment: &[(&str, &str)]) -> Host {
         let mut command = Command::new(compile("tests/c/host.c", flavour));
+        for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+            command.env_remove(name).env_remove(name.to_uppercase());
+        }
         let mut child = command
             .envs(environment.iter().copied())
             .stdin(Stdio::piped())
