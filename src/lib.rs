@@ -20,4 +20,5 @@ pub mod protocol;
 mod refs;
 mod registry;
 mod server;
+mod spare;
 mod transport;

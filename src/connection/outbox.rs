@@ -10,6 +10,7 @@ use parking_lot::MutexGuard;
 
 use super::counters::Taken;
 use crate::protocol::{Kind, Role, close, frame};
+use crate::spare::ROOMS;
 
 /// How far the connection's sending side has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -144,8 +145,17 @@ impl Outbox {
 
     /// Adds frames of `length` bytes.
     pub fn append(&mut self, length: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        self.make_room();
         write(&mut self.waiting.tail);
         self.waiting_bytes += length;
+    }
+
+    /// Room that others have used already, as long as something waits.
+    fn make_room(&mut self) {
+        if self.waiting.tail.capacity() == 0 {
+            self.waiting.tail = ROOMS.take();
+            self.waiting.tail.clear();
+        }
     }
 
     /// Adds a frame that others send too. Small ones are copied: that costs less than another slice.

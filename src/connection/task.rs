@@ -22,18 +22,22 @@ use crate::protocol::deflate::Incoming;
 use crate::protocol::frame::{self, Opcode};
 use crate::protocol::receiver::{Flow, Fragment, Payload, Receiver, Sink};
 use crate::protocol::{Kind, ProtocolError, close};
+use crate::spare::{BUFFERS, ROOMS};
 
 /// What one system call may read: shared by the connections of a network thread, none of which holds it while it waits.
 const READ_BUFFER: usize = 512 * 1024;
+/// The same where events wait for the host: then the buffer is handed over with what is in it, if that is much.
+const QUEUED_READ_BUFFER: usize = 128 * 1024;
 /// Reads of one connection before the others have their turn.
 const READS_PER_TURN: usize = 4;
 /// Room for frames that a network thread keeps for the next batch.
-const KEPT_ROOM: usize = 1024 * 1024;
+const KEPT_ROOM: usize = 2 * 1024 * 1024;
 /// Pieces written with one system call.
 const SLICES: usize = 16;
 
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static QUEUED_BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -70,6 +74,8 @@ pub struct Task {
     is_shut: bool,
     /// The pong that found no room.
     held_pong: Option<Vec<u8>>,
+    /// Events went to a queue the last time.
+    is_queued: bool,
     has_paused: bool,
     ticket: Ticket,
     timer: Option<Pin<Box<Sleep>>>,
@@ -111,6 +117,7 @@ impl Task {
             write_error: None,
             is_shut: false,
             held_pong: None,
+            is_queued: false,
             has_paused: false,
             ticket: Ticket::default(),
             timer: None,
@@ -289,12 +296,17 @@ impl Task {
         }
         if !self.rest.is_empty() {
             let mut rest = std::mem::take(&mut self.rest);
-            self.take_bytes(&mut rest, now);
+            let length = rest.len();
+            self.take_bytes(&mut rest, length, now);
             return Read::Some;
         }
-        BUFFER.with_borrow_mut(|buffer| {
+        let (buffer, size) = match self.is_queued {
+            true => (&QUEUED_BUFFER, QUEUED_READ_BUFFER),
+            false => (&BUFFER, READ_BUFFER),
+        };
+        buffer.with_borrow_mut(|buffer| {
             if buffer.is_empty() {
-                buffer.resize(READ_BUFFER, 0);
+                *buffer = BUFFERS.take_of(size).unwrap_or_else(|| vec![0; size]);
             }
             let space = self.receiver.space();
             let direct = space.as_ref().map_or(0, |space| space.len());
@@ -318,7 +330,7 @@ impl Task {
                         self.take_direct(direct, now);
                     }
                     if length > direct {
-                        self.take_bytes(&mut buffer[..length - direct], now);
+                        self.take_bytes(buffer, length - direct, now);
                     }
                 }
             }
@@ -332,19 +344,26 @@ impl Task {
         });
     }
 
-    fn take_bytes(&mut self, bytes: &mut [u8], now: Instant) {
-        let mut taken = bytes.len();
+    /// Takes the first `length` bytes of a buffer, which may go with them.
+    fn take_bytes(&mut self, buffer: &mut Vec<u8>, length: usize, now: Instant) {
         if !self.rest.is_empty() {
             // The direct part stopped for want of credit.
-            self.rest.extend_from_slice(bytes);
+            self.rest.extend_from_slice(&buffer[..length]);
             return;
         }
+        let mut rest = Vec::new();
         self.process(now, |receiver, inbox| {
-            taken = receiver.feed(bytes, inbox)?;
-            Ok(())
+            let bytes = &mut buffer[..length];
+            inbox.delivery.borrow(bytes);
+            let taken = receiver.feed(bytes, inbox);
+            if let Ok(taken) = taken {
+                rest.extend_from_slice(&bytes[taken..]);
+            }
+            inbox.delivery.hand_over(buffer);
+            taken.map(|_| ())
         });
-        if taken < bytes.len() && self.phase != Phase::Done {
-            self.rest.extend_from_slice(&bytes[taken..]);
+        if self.phase != Phase::Done {
+            self.rest = rest;
         }
     }
 
@@ -362,6 +381,7 @@ impl Task {
         let (result, close) = {
             let delivery = connection.source.begin();
             is_inline = delivery.is_inline();
+            self.is_queued = delivery.is_queued();
             if is_inline {
                 cork::begin(connection, ROOM.take());
             }
@@ -670,9 +690,19 @@ impl Drop for Task {
     }
 }
 
+/// Keeps room for this thread's next batch, or for others.
 fn keep_room(mut room: Vec<u8>) {
-    if room.capacity() > 0 && room.capacity() <= KEPT_ROOM {
-        room.clear();
+    if room.capacity() == 0 {
+        return;
+    }
+    room.clear();
+    let known = ROOM.take();
+    if known.capacity() >= room.capacity() {
+        ROOM.set(known);
+        return ROOMS.give(room);
+    }
+    ROOMS.give(known);
+    if room.capacity() <= KEPT_ROOM {
         ROOM.set(room);
     }
 }

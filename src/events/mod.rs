@@ -4,6 +4,7 @@
 mod context;
 mod gate;
 mod hub;
+mod payloads;
 mod queue;
 mod receive;
 mod retire;

@@ -1,12 +1,12 @@
 //! Knows events that wait: batches of one source each, which hold their credit until they are dropped.
 //! Does not know who takes them.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use bytes::Bytes;
 
+use super::payloads::{Payloads, Span};
 use super::source::Source;
 use super::{ErrorInfo, Event, OpenInfo, Tag, gate};
 use crate::protocol::Kind;
@@ -17,13 +17,13 @@ pub enum Item {
     Message {
         kind: Kind,
         wire: u64,
-        range: Range<usize>,
+        span: Span,
     },
     Fragment {
         kind: Kind,
         wire: u64,
         index: u32,
-        range: Range<usize>,
+        span: Span,
     },
     /// A fragment whose bytes are the message's too.
     SharedFragment {
@@ -32,8 +32,8 @@ pub enum Item {
         index: u32,
         data: Bytes,
     },
-    Ping(Range<usize>),
-    Pong(Range<usize>),
+    Ping(Span),
+    Pong(Span),
     Close {
         code: u16,
         reason: Box<str>,
@@ -63,19 +63,24 @@ impl Item {
         }
     }
 
-    /// Keeps an event, its payload behind `bytes`.
-    pub fn keep(event: Event<'_>, bytes: &mut Vec<u8>) -> Item {
-        let mut store = |data: &[u8]| {
-            let start = bytes.len();
-            bytes.extend_from_slice(data);
-            start..bytes.len()
-        };
+    /// Where its payload stands.
+    pub fn span_mut(&mut self) -> Option<&mut Span> {
+        match self {
+            Item::Message { span, .. } | Item::Fragment { span, .. } => Some(span),
+            Item::Ping(span) | Item::Pong(span) => Some(span),
+            _ => None,
+        }
+    }
+
+    /// Keeps an event, its payload among the others.
+    pub fn keep(event: Event<'_>, payloads: &mut Payloads) -> Item {
+        let mut store = |data: &[u8]| payloads.keep(data);
         match event {
             Event::Open(info) => Item::Open(Box::new(info.clone())),
             Event::Message { kind, data, wire } => Item::Message {
                 kind,
                 wire,
-                range: store(data),
+                span: store(data),
             },
             Event::Fragment {
                 kind,
@@ -86,7 +91,7 @@ impl Item {
                 kind,
                 wire,
                 index,
-                range: store(data),
+                span: store(data),
             },
             Event::Ping(data) => Item::Ping(store(data)),
             Event::Pong(data) => Item::Pong(store(data)),
@@ -109,28 +114,33 @@ impl Item {
 pub struct Body {
     pub source: Arc<Source>,
     pub tag: Arc<Tag>,
-    bytes: Vec<u8>,
+    payloads: Payloads,
     items: Vec<Item>,
     charge: usize,
 }
 
 impl Body {
-    pub fn new(source: Arc<Source>, tag: Arc<Tag>, bytes: Vec<u8>, items: Vec<Item>) -> Arc<Body> {
-        let charge = bytes.len() + items.iter().map(Item::size).sum::<usize>();
+    pub fn new(
+        source: Arc<Source>,
+        tag: Arc<Tag>,
+        payloads: Payloads,
+        items: Vec<Item>,
+    ) -> Arc<Body> {
+        let charge = payloads.len() + items.iter().map(Item::size).sum::<usize>();
         source.channel().charge(charge, items.len());
         Arc::new(Body {
             source,
             tag,
-            bytes,
+            payloads,
             items,
             charge,
         })
     }
 
     pub fn single(source: Arc<Source>, tag: Arc<Tag>, event: Event<'_>) -> Arc<Body> {
-        let mut bytes = Vec::new();
-        let item = Item::keep(event, &mut bytes);
-        Body::new(source, tag, bytes, vec![item])
+        let mut payloads = Payloads::default();
+        let item = Item::keep(event, &mut payloads);
+        Body::new(source, tag, payloads, vec![item])
     }
 
     pub fn len(&self) -> usize {
@@ -140,19 +150,19 @@ impl Body {
     pub fn event(&self, index: usize) -> Event<'_> {
         match &self.items[index] {
             Item::Open(info) => Event::Open(info),
-            Item::Message { kind, wire, range } => Event::Message {
+            Item::Message { kind, wire, span } => Event::Message {
                 kind: *kind,
-                data: &self.bytes[range.clone()],
+                data: self.payloads.get(*span),
                 wire: *wire,
             },
             Item::Fragment {
                 kind,
                 wire,
                 index,
-                range,
+                span,
             } => Event::Fragment {
                 kind: *kind,
-                data: &self.bytes[range.clone()],
+                data: self.payloads.get(*span),
                 index: *index,
                 wire: *wire,
             },
@@ -167,8 +177,8 @@ impl Body {
                 index: *index,
                 wire: *wire,
             },
-            Item::Ping(range) => Event::Ping(&self.bytes[range.clone()]),
-            Item::Pong(range) => Event::Pong(&self.bytes[range.clone()]),
+            Item::Ping(span) => Event::Ping(self.payloads.get(*span)),
+            Item::Pong(span) => Event::Pong(self.payloads.get(*span)),
             Item::Close {
                 code,
                 reason,

@@ -9,6 +9,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::gate::Gate;
 use super::hub::{self, Handler, hub};
+use super::payloads::Payloads;
 use super::queue::{Batch, Body, Item};
 use super::{Event, Tag};
 use crate::callback;
@@ -241,7 +242,7 @@ impl Source {
                         Mode::Silent
                     }
                     false => Mode::Queued {
-                        bytes: Vec::new(),
+                        payloads: Payloads::default(),
                         items: Vec::new(),
                         shared: 0,
                         room: self.channel.room(),
@@ -328,7 +329,7 @@ enum Mode {
         _inside: callback::Inside,
     },
     Queued {
-        bytes: Vec<u8>,
+        payloads: Payloads,
         items: Vec<Item>,
         /// Bytes that items hold themselves.
         shared: usize,
@@ -347,7 +348,9 @@ impl Delivery<'_> {
             // The host may have cleared the source in the callback before.
             Mode::Inline { .. } if self.source.is_silent() => {}
             Mode::Inline { handler, .. } => hub::call(&**handler, self.source, &self.tag, event),
-            Mode::Queued { bytes, items, .. } => items.push(Item::keep(event, bytes)),
+            Mode::Queued {
+                payloads, items, ..
+            } => items.push(Item::keep(event, payloads)),
             Mode::Silent => {}
         }
     }
@@ -370,22 +373,17 @@ impl Delivery<'_> {
     }
 
     #[inline(never)]
-    fn push_other(&mut self, kind: Kind, payload: Payload<'_>, wire: u64) {
-        if let (Mode::Queued { bytes, items, .. }, Payload::Assembled(whole)) =
-            (&mut self.mode, &payload)
+    fn push_other(&mut self, kind: Kind, mut payload: Payload<'_>, wire: u64) {
+        if let (
+            Mode::Queued {
+                payloads, items, ..
+            },
+            Payload::Assembled { buffer, length },
+        ) = (&mut self.mode, &mut payload)
         {
-            if bytes.is_empty() && !whole.is_empty() {
-                let Payload::Assembled(whole) = payload else {
-                    return;
-                };
-                *bytes = std::mem::take(whole);
-                items.push(Item::Message {
-                    kind,
-                    wire,
-                    range: 0..bytes.len(),
-                });
-                return;
-            }
+            let span = payloads.adopt(buffer, *length);
+            items.push(Item::Message { kind, wire, span });
+            return;
         }
         self.push(Event::Message {
             kind,
@@ -416,6 +414,23 @@ impl Delivery<'_> {
         });
     }
 
+    /// What is pushed from within `buffer` need not be copied: [`Delivery::hand_over`] follows.
+    pub fn borrow(&mut self, buffer: &[u8]) {
+        if let Mode::Queued { payloads, .. } = &mut self.mode {
+            payloads.borrow(buffer);
+        }
+    }
+
+    /// Takes the buffer that was borrowed, or copies from it what is needed.
+    pub fn hand_over(&mut self, buffer: &mut Vec<u8>) {
+        if let Mode::Queued {
+            payloads, items, ..
+        } = &mut self.mode
+        {
+            payloads.hand_over(buffer, items.iter_mut().filter_map(Item::span_mut));
+        }
+    }
+
     /// Whether what is pushed waits for the host.
     pub fn is_queued(&self) -> bool {
         matches!(self.mode, Mode::Queued { .. })
@@ -430,11 +445,11 @@ impl Delivery<'_> {
     pub fn has_credit(&self) -> bool {
         match &self.mode {
             Mode::Queued {
-                bytes,
+                payloads,
                 items,
                 shared,
                 room,
-            } => bytes.len() + shared < room.0 && items.len() < room.1,
+            } => payloads.len() + shared < room.0 && items.len() < room.1,
             _ => true,
         }
     }
@@ -447,9 +462,11 @@ impl Drop for Delivery<'_> {
                 drop(handler);
                 self.source.gate.leave();
             }
-            Mode::Queued { bytes, items, .. } => {
+            Mode::Queued {
+                payloads, items, ..
+            } => {
                 if !items.is_empty() {
-                    let body = Body::new(self.source.clone(), self.tag.clone(), bytes, items);
+                    let body = Body::new(self.source.clone(), self.tag.clone(), payloads, items);
                     hub().post(Batch::new(body));
                 }
                 self.source.posting.leave();

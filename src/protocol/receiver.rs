@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::deflate::{Incoming, Inflating};
 use super::frame::{Header, MAX_CONTROL, MAX_HEADER, Opcode};
 use super::{Kind, ProtocolError, Role, close, mask, utf8};
+use crate::spare::BUFFERS;
 
 /// What a peer may send us at most.
 #[derive(Clone, Copy, Debug)]
@@ -31,8 +32,13 @@ pub enum Flow {
 pub enum Payload<'a> {
     /// The message came whole in one read.
     Borrowed(&'a [u8]),
-    /// The message was put together; `std::mem::take` moves it out.
-    Assembled(&'a mut Vec<u8>),
+    /// The message was put together, at the front of a buffer of its own that may be taken.
+    Assembled {
+        /// Its beginning is the message.
+        buffer: &'a mut Vec<u8>,
+        /// The message's length.
+        length: usize,
+    },
 }
 
 impl Payload<'_> {
@@ -40,7 +46,7 @@ impl Payload<'_> {
     pub fn bytes(&self) -> &[u8] {
         match self {
             Payload::Borrowed(bytes) => bytes,
-            Payload::Assembled(bytes) => bytes,
+            Payload::Assembled { buffer, length } => &buffer[..*length],
         }
     }
 }
@@ -103,6 +109,8 @@ thread_local! {
 const SHORT_HEAD: usize = 6;
 /// Shorter fragments are copied for the host: that costs less memory than their being shared.
 const SHARED_FRAGMENT: usize = 4096;
+/// The least room for what is still to come of a large message.
+const LEAST_SPACE: usize = 64 * 1024;
 /// What a thread keeps of it.
 const KEPT_SCRATCH: usize = 256 * 1024;
 
@@ -137,8 +145,15 @@ struct Buffer {
 
 impl Buffer {
     fn append(&mut self, piece: &[u8]) {
-        self.bytes.truncate(self.filled);
-        self.bytes.extend_from_slice(piece);
+        let end = self.filled + piece.len();
+        match self.bytes.get_mut(self.filled..end) {
+            Some(room) => room.copy_from_slice(piece),
+            None => {
+                self.bytes.truncate(self.filled);
+                self.bytes.extend_from_slice(piece);
+            }
+        }
+        self.filled = end;
     }
 
     /// The bytes so far, to be appended to, and their number.
@@ -149,16 +164,26 @@ impl Buffer {
 
     /// Room for `piece` bytes and for the [`Buffer::space`] behind them.
     fn make_room(&mut self, piece: usize, wanted: u64) {
-        self.bytes.truncate(self.filled);
-        self.bytes
-            .reserve_exact(piece + step(self.filled + piece, wanted));
+        let whole = usize::try_from(wanted)
+            .unwrap_or(usize::MAX)
+            .saturating_add(piece);
+        if self.bytes.capacity() == 0 && whole >= LEAST_SPACE {
+            self.bytes = BUFFERS.take_of(whole).unwrap_or_default();
+        }
+        let needed = piece + step(self.filled + piece, wanted);
+        if self.bytes.len() < self.filled + needed {
+            self.bytes.truncate(self.filled);
+            self.bytes.reserve_exact(needed);
+        }
     }
 
     /// Room for the next bytes of `wanted`: at least 64 KiB of them, at most as many as are here already, so that memory
-    /// grows with what arrives, not with what was declared.
+    /// grows with what arrives, not with what was declared; or what there is.
     fn space(&mut self, wanted: u64) -> &mut [u8] {
-        let room = step(self.filled, wanted);
-        if self.bytes.len() < self.filled + room {
+        let there = self.bytes.len().saturating_sub(self.filled);
+        let there = usize::try_from(wanted).unwrap_or(usize::MAX).min(there);
+        let room = step(self.filled, wanted).max(there);
+        if there < room {
             self.bytes
                 .reserve_exact(self.filled + room - self.bytes.len());
             self.bytes.resize(self.filled + room, 0);
@@ -171,7 +196,7 @@ impl Buffer {
 fn step(filled: usize, wanted: u64) -> usize {
     usize::try_from(wanted)
         .unwrap_or(usize::MAX)
-        .min(filled.clamp(64 * 1024, 4 * 1024 * 1024))
+        .min(filled.clamp(LEAST_SPACE, 4 * 1024 * 1024))
 }
 
 impl Receiver {
@@ -421,7 +446,11 @@ impl Receiver {
         let wire = payload.len() as u64;
         let flow = match out.len() <= KEPT_SCRATCH {
             true => sink.message(kind, Payload::Borrowed(&out), wire),
-            false => sink.message(kind, Payload::Assembled(&mut out), wire),
+            false => {
+                let length = out.len();
+                let buffer = &mut out;
+                sink.message(kind, Payload::Assembled { buffer, length }, wire)
+            }
         };
         if out.capacity() <= 2 * KEPT_SCRATCH {
             SCRATCH.set(out);
@@ -498,6 +527,7 @@ impl Receiver {
                 inflating
                     .feed(piece, buffer, limit - before)
                     .map_err(|error| error.behind(before))?;
+                message.buffer.filled = message.buffer.bytes.len();
                 message.check_from(start)
             }
         }
@@ -544,10 +574,17 @@ impl Receiver {
                 .finish()
                 .map_err(|_| ProtocolError::InvalidUtf8)?;
         }
-        let wire = message.wire;
-        message.buffer.bytes.truncate(message.buffer.filled);
-        let payload = Payload::Assembled(&mut message.buffer.bytes);
-        Ok(sink.message(message.kind, payload, wire))
+        let (kind, wire) = (message.kind, message.wire);
+        let Buffer { mut bytes, filled } = message.buffer;
+        let payload = Payload::Assembled {
+            buffer: &mut bytes,
+            length: filled,
+        };
+        let flow = sink.message(kind, payload, wire);
+        if bytes.capacity() > 0 {
+            BUFFERS.give(bytes);
+        }
+        Ok(flow)
     }
 
     fn take_control(
@@ -609,12 +646,11 @@ impl Message {
         self.check_from(start)
     }
 
-    /// Checks a text from `start` on, and counts what was appended there.
+    /// Checks a text from `start` on.
     fn check_from(&mut self, start: usize) -> Result<(), ProtocolError> {
-        self.buffer.filled = self.buffer.bytes.len();
         if self.kind == Kind::Text {
             self.text
-                .feed(&self.buffer.bytes[start..])
+                .feed(&self.buffer.bytes[start..self.buffer.filled])
                 .map_err(|_| ProtocolError::InvalidUtf8)?;
         }
         Ok(())
