@@ -12,6 +12,8 @@ mod link;
 #[path = "deflate/zlib.rs"]
 mod zlib;
 
+#[path = "deflate/corrupt.rs"]
+mod corrupt;
 #[path = "deflate/interop.rs"]
 mod interop;
 #[path = "deflate/limits.rs"]

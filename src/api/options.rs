@@ -215,7 +215,7 @@ options! {
         "eventQueueEvents" event_count: Int<1, 2_147_483_647> = Int(65_536);
         /// Posts "drain" when there is room again after a send that was answered WSPLUG_QUEUE_FULL.
         "drain" drain: bool = false;
-        /// Compression (RFC 7692), with the members enabled, clientNoContextTakeover, serverNoContextTakeover, clientMaxWindowBits, serverMaxWindowBits (8 to 15), threshold (bytes; shorter messages are sent as they are), level (0 to 9) and memLevel (1 to 9). What is left out keeps its default. A server takes it where a client offers it.
+        /// Compression (RFC 7692), with the members enabled, clientNoContextTakeover, serverNoContextTakeover, clientMaxWindowBits, serverMaxWindowBits (8 to 15), threshold (bytes; shorter messages are sent as they are), level (0 to 9; more takes longer) and memLevel (1 to 9; more takes memory). What is left out keeps its default. A server takes it where a client offers it. docs/compression.md has what each costs.
         "perMessageDeflate" deflate: Deflate = Deflate::default();
         /// Turns compression off; excludes `perMessageDeflate`.
         "disablePerMessageDeflate" disable_deflate: Option<bool> = None;

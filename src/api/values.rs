@@ -459,8 +459,8 @@ impl Default for Deflate {
             server_max_window_bits: 15,
             client_max_window_bits: 15,
             threshold: 1024,
-            level: 6,
-            mem_level: 8,
+            level: 4,
+            mem_level: 5,
         }
     }
 }

@@ -28,7 +28,24 @@ def inflate(context, data):
     return bytes(out)
 
 
+def judge(data):
+    """Whether C zlib takes this for a whole message, and what it is. A final block ends a stream; another may follow."""
+    out, rest, context = bytearray(), data, zlib.decompressobj(-15)
+    while True:
+        out += context.decompress(rest)
+        if not context.eof:
+            break
+        rest, context = context.unused_data, zlib.decompressobj(-15)
+    # What ends a flush is no data, and behind it the stream stands between two blocks: a stored one is what it says.
+    if context.decompress(TAIL) or context.eof:
+        return bytes(out), False
+    return bytes(out), context.decompress(b"\0\1\0\xfe\xffx") == b"x"
+
+
 def answer(request, data):
+    if request["do"] == "judge":
+        out, whole = judge(data)
+        return {"whole": whole}, out
     if request["do"] == "inflater":
         contexts.append(zlib.decompressobj(-request["bits"]))
         return {"context": len(contexts) - 1}, b""

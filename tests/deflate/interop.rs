@@ -151,6 +151,7 @@ fn own_client_options() -> Vec<Value> {
         json!({}),
         json!({"clientMaxWindowBits": 8, "level": 9}),
         json!({"clientMaxWindowBits": 10, "clientNoContextTakeover": true, "level": 1, "memLevel": 1}),
+        json!({"serverMaxWindowBits": 9, "serverNoContextTakeover": true}),
     ]
 }
 
@@ -262,16 +263,32 @@ fn a_client_talks_to_a_server_of_bun() {
             ),
             (json!({"compress": "4KB", "decompress": "shared"}), &[]),
         ],
-        &own_client_options(),
+        // It declines an offer that asks for a window of the server's.
+        &own_client_options()[..3],
         false,
     );
 }
 
 #[test]
 fn chromium_agrees_to_compress_and_does() {
+    chromium_talks(&json!({}), "permessage-deflate", 30_000);
+    let narrow = json!({
+        "serverMaxWindowBits": 8, "clientMaxWindowBits": 10, "serverNoContextTakeover": true, "clientNoContextTakeover": true,
+    });
+    let agreed = "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+                  server_max_window_bits=8; client_max_window_bits=10";
+    chromium_talks(&narrow, agreed, 40_000);
+}
+
+/// `agreed` is the answer, and what the page sends back has at most so many bytes.
+fn chromium_talks(members: &Value, agreed: &str, most: u64) {
     let host = crate::link::host();
     let page = project().join("tests/deflate/page.html");
-    let (server, port) = serve(&host, &json!({"files": {"/": page.to_str().unwrap()}}));
+    let options = with(
+        deflate(members.clone()),
+        &json!({"files": {"/": page.to_str().unwrap()}}),
+    );
+    let (server, port) = serve(&host, &options);
     let profile = std::env::temp_dir().join(format!("wsplug-chromium-{}", std::process::id()));
     let mut browser = Command::new("chromium")
         .args(
@@ -307,13 +324,7 @@ fn chromium_agrees_to_compress_and_does() {
     let _ = browser.kill();
     let _ = browser.wait();
     let _ = std::fs::remove_dir_all(profile);
-    assert!(
-        open.context("extensions")
-            .as_str()
-            .unwrap()
-            .starts_with("permessage-deflate"),
-        "{open:?}"
-    );
+    assert_eq!(*open.context("extensions"), agreed, "{open:?}");
     assert_eq!(size(&first, "payloadSize"), 5000);
     assert!(
         size(&first, "wireSize") < 500,
@@ -322,7 +333,11 @@ fn chromium_agrees_to_compress_and_does() {
     );
     for echo in &echoes {
         assert_eq!(echo.context("data"), &text[..]);
-        assert!(size(echo, "wireSize") < 30_000);
+        assert!(
+            size(echo, "wireSize") < most,
+            "{members}: {}",
+            size(echo, "wireSize")
+        );
     }
     host.leave();
 }

@@ -267,7 +267,23 @@ fn a_client_fails_on_an_answer_that_breaks_its_offer() {
         ),
     ];
     for name in ["server_max_window_bits", "client_max_window_bits"] {
-        for value in ["0", "7", "16", "08", "-1", "x", "99999999999999999999"] {
+        for value in [
+            "0",
+            "1",
+            "7",
+            "16",
+            "08",
+            "010",
+            "-1",
+            "+9",
+            "9.0",
+            "0x9",
+            "x",
+            "256",
+            "\"16\"",
+            "\"08\"",
+            "99999999999999999999",
+        ] {
             table.push((
                 json!({}),
                 format!("permessage-deflate; {name}={value}"),
@@ -281,7 +297,10 @@ fn a_client_fails_on_an_answer_that_breaks_its_offer() {
         ));
     }
     for name in ["server_no_context_takeover", "client_no_context_takeover"] {
-        table.push((json!({}), format!("permessage-deflate; {name}=1"), name));
+        for value in ["1", "true", "\"x\""] {
+            let answer = format!("permessage-deflate; {name}={value}");
+            table.push((json!({}), answer, name));
+        }
         table.push((
             json!({}),
             format!("permessage-deflate; {name}; {name}"),
@@ -319,6 +338,66 @@ fn a_client_fails_on_an_answer_that_breaks_its_offer() {
         assert_eq!(host.take(|event| event.is("open")), [], "{what}");
         ask!(host, "client_clear", client).ok();
     }
+    host.leave();
+}
+
+/// As long as a head may be; a parser that looks back at what it has read would take seconds.
+#[test]
+fn a_list_as_long_as_the_head_may_be_is_read_at_once() {
+    let host = host();
+    let (server, port) = serve(&host, &deflate(json!({})));
+    let room = 15 * 1024;
+    let repeated =
+        |part: &str, behind: &str| part.repeat((room - behind.len()) / part.len()) + behind;
+    let before = host.cpu();
+    for (offer, expected) in [
+        (
+            repeated("permessage-deflate; unknown, ", "permessage-deflate"),
+            "permessage-deflate",
+        ),
+        (repeated("x, ", "permessage-deflate"), "permessage-deflate"),
+        (
+            repeated("permessage-deflate; server_max_window_bits=7, ", "x"),
+            "",
+        ),
+        (
+            format!("permessage-deflate{}", repeated("; unknown=1", "")),
+            "",
+        ),
+        (
+            format!(
+                "permessage-deflate{}",
+                repeated("; client_no_context_takeover", "")
+            ),
+            "",
+        ),
+        (
+            format!("permessage-deflate; a=\"{}\"", "a".repeat(room)),
+            "",
+        ),
+        (repeated(", ", "permessage-deflate"), "permessage-deflate"),
+    ] {
+        let lines = format!("Sec-WebSocket-Extensions: {offer}\r\n");
+        let link = join(&host, server, port, &lines);
+        assert_eq!(link.said, expected, "{}", &offer[..60]);
+    }
+    for answer in [
+        repeated("permessage-deflate; unknown, ", "permessage-deflate"),
+        format!(
+            "permessage-deflate{}",
+            repeated("; client_no_context_takeover", "")
+        ),
+        format!("permessage-deflate; a=\"{}\"", "a".repeat(room)),
+    ] {
+        let (peer, client, _, starting) = ask_for(&host, &deflate(json!({})));
+        let mut peer = peer.answered(&format!("Sec-WebSocket-Extensions: {answer}\r\n"));
+        let reply = host.reply(&starting, WATCHDOG);
+        assert_eq!(reply.status, NETWORK, "{}", &answer[..60]);
+        assert!(peer.ends(PROMPTLY));
+        ask!(host, "client_clear", client).ok();
+    }
+    let cost = host.cpu() - before;
+    assert!(cost < std::time::Duration::from_millis(500), "{cost:?}");
     host.leave();
 }
 

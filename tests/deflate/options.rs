@@ -221,9 +221,10 @@ fn a_strict_inflater_of_the_agreed_window_can_read_what_is_sent() {
     let (host, mut zlib) = (host(), Zlib::new());
     for side in SIDES {
         for bits in 8..=15 {
-            for level in [1, 3, 6, 9] {
+            for level in 0..=9_usize {
+                let memory = [8, 1, 2, 3, 4, 5, 6, 7, 9, 1][level];
                 let (members, header) = own_window(side, bits);
-                let members = with(members, &json!({"level": level}));
+                let members = with(members, &json!({"level": level, "memLevel": memory}));
                 let mut link = connect(&host, side, &deflate(members), header);
                 let inflater = zlib.strict_inflater(bits);
                 // The later ones refer to the earlier ones.
@@ -247,6 +248,49 @@ fn a_strict_inflater_of_the_agreed_window_can_read_what_is_sent() {
                     assert!(
                         inflated == text.as_bytes(),
                         "{side:?}, {bits} bits, level {level}"
+                    );
+                }
+                ask!(host, "client_stop", link.client, json!({"wait": false})).ok();
+            }
+        }
+    }
+    host.leave();
+}
+
+/// Where zlib's windows end, and where a peer's would.
+#[test]
+fn no_match_reaches_over_the_edge_of_the_window() {
+    let (host, mut zlib) = (host(), Zlib::new());
+    for side in SIDES {
+        for bits in 8..=15 {
+            let window = 1_usize << bits;
+            let mut edges: Vec<_> = [263, 262, 261, 259, 258, 257, 2, 1, 0]
+                .iter()
+                .filter_map(|below| window.checked_sub(*below))
+                .chain([1, 3, 250, 255, 256, 257, 511, 512, 513, window + 1])
+                .filter(|distance| *distance > 0)
+                .collect();
+            edges.sort_unstable();
+            edges.dedup();
+            // The same twelve characters again at exactly each distance; nothing else comes twice.
+            let mut text = String::new();
+            for (turn, distance) in edges.iter().enumerate() {
+                let once = noisy_text(12.min(*distance), turn as u64 + 100);
+                let between = distance - once.len();
+                text += &format!("{once}{}{once}", noisy_text(between, turn as u64 + 1000));
+            }
+            for level in [1, 4, 9] {
+                let (members, header) = own_window(side, bits);
+                let members = with(members, &json!({"level": level}));
+                let mut link = connect(&host, side, &deflate(members), header);
+                let inflater = zlib.strict_inflater(bits);
+                for turn in 0..2 {
+                    let (_, frame) = link.text_from_host(&host, &text);
+                    let inflated = zlib.inflate(inflater, &frame.payload);
+                    assert!(
+                        inflated.as_deref() == Ok(text.as_bytes()),
+                        "{side:?}, {bits} bits, level {level}, turn {turn}: {:?}",
+                        inflated.err()
                     );
                 }
                 ask!(host, "client_stop", link.client, json!({"wait": false})).ok();
@@ -435,12 +479,16 @@ fn level_and_mem_level_have_their_effect_on_what_is_sent() {
             levels[1] < 30_000 && levels[9] < levels[1] && levels[6] < levels[1],
             "{levels:?}"
         );
-        assert_eq!(length_of(json!({})), levels[6], "6 is the default");
+        assert_eq!(
+            length_of(json!({})),
+            length_of(json!({"level": 4, "memLevel": 5})),
+            "the defaults"
+        );
         let memory: Vec<_> = (1..=9)
             .map(|memory| length_of(json!({"memLevel": memory})))
             .collect();
         assert!(memory[0] > memory[7], "{memory:?}");
-        assert_eq!(memory[7], levels[6], "8 is the default");
+        assert_eq!(memory[4], levels[4], "5 is the default");
     }
     host.leave();
 }
@@ -586,7 +634,7 @@ fn an_unknown_member_is_named_in_ignored_options_and_the_rest_is_shown() {
         assert_eq!(
             reply["perMessageDeflate"],
             json!({"enabled": true, "clientNoContextTakeover": false, "serverNoContextTakeover": false,
-                "serverMaxWindowBits": 15, "clientMaxWindowBits": 15, "threshold": 1024, "level": 3, "memLevel": 8})
+                "serverMaxWindowBits": 15, "clientMaxWindowBits": 15, "threshold": 1024, "level": 3, "memLevel": 5})
         );
     }
     host.leave();

@@ -1,6 +1,6 @@
 //! wireSize and payloadSize against what a peer counts.
 
-use crate::adversary::{BINARY, CONTINUATION, Frame, PROMPTLY, Peer, TEXT};
+use crate::adversary::{BINARY, CONTINUATION, Frame, Heard, PING, PONG, PROMPTLY, Peer, TEXT};
 use crate::ask;
 use crate::host::{Event, Host, WATCHDOG};
 use crate::link::{
@@ -220,6 +220,42 @@ fn every_reply_of_server_send_says_what_goes_out_to_each() {
                 "{what}: {:?}",
                 payload.err()
             );
+        }
+    }
+    host.leave();
+}
+
+#[test]
+fn pings_and_pongs_are_never_compressed_and_count_what_they_carry() {
+    let host = host();
+    for side in SIDES {
+        let options = deflate(json!({"threshold": 0}));
+        let mut link = connect(&host, side, &options, "permessage-deflate");
+        for (kind, opcode, name) in [(9, PING, "ping"), (10, PONG, "pong")] {
+            for length in [0_usize, 1, 125] {
+                let payload = "a".repeat(length);
+                link.send(&Frame::new(opcode, &payload));
+                let event = host.event(name, link.client);
+                assert_eq!(*event.context("wireSize"), length, "{side:?}, {name}");
+                assert_eq!(event.context("data"), &payload[..], "{side:?}, {name}");
+                if opcode == PING {
+                    let pong = link.peer.frame();
+                    assert_eq!(
+                        (pong.opcode, pong.rsv, pong.payload.len()),
+                        (PONG, 0, length)
+                    );
+                }
+                let data = format!("={payload}");
+                let reply = ask!(host, "client_send", link.client, kind, data).ok().body;
+                assert_eq!(sizes(&reply), (length as u64, length as u64), "{side:?}");
+                let Heard::Frame(frame) = link.peer.hear(PROMPTLY) else {
+                    panic!("no {name}");
+                };
+                assert_eq!(
+                    (frame.opcode, frame.rsv, frame.payload.len()),
+                    (opcode, 0, length)
+                );
+            }
         }
     }
     host.leave();

@@ -91,6 +91,12 @@ impl Zlib {
         Ok(self.ask(request, payload)?.1)
     }
 
+    /// What the payload of a message that stands alone is; none: it is not whole.
+    pub fn judge(&mut self, payload: &[u8]) -> Result<Option<Vec<u8>>, String> {
+        let (reply, out) = self.ask(json!({"do": "judge"}), payload)?;
+        Ok((reply["whole"] == true).then_some(out))
+    }
+
     /// The payload that a message becomes.
     pub fn deflate(&mut self, deflater: Deflater, message: &[u8]) -> Vec<u8> {
         self.flush(deflater, message, "sync")

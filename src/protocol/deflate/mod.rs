@@ -162,23 +162,29 @@ mod tests {
 
     #[test]
     fn every_window_level_and_takeover_comes_back_as_it_was_sent() {
-        let texts: Vec<Vec<u8>> = (0..40_usize)
+        // Repetitive at every distance, at one, and not at all.
+        let mut dice = Dice(1);
+        let texts: Vec<Vec<u8>> = (0..20_usize)
             .map(|n| {
-                let length = [0, 1, 5, 100, 1000, STEP - 1, STEP, STEP + 1, 100_000][n % 9];
+                let length = [0, 1, 5, 100, 1000, STEP - 1, STEP, STEP + 1, 70_000][n % 9];
                 (0..length)
-                    .map(|at| (at * at / 7 + at % (n + 2)) as u8)
+                    .map(|at| match n % 3 {
+                        0 => (at * at / 7 + at % (n + 2)) as u8,
+                        1 => (at % (250 + n) * 7 / 3) as u8,
+                        _ => dice.below(256) as u8,
+                    })
                     .collect()
             })
             .collect();
         for bits in 8..=15 {
             for takeover in [true, false] {
-                for level in [0, 1, 2, 6, 9] {
+                for level in 0..=9 {
                     let wishes = Wishes {
                         server_max_window_bits: bits,
                         server_no_context_takeover: !takeover,
                         effort: Effort {
                             level,
-                            mem_level: 4,
+                            mem_level: [8, 1, 2, 3, 4, 5, 6, 7, 9, 5][usize::from(level)],
                         },
                         ..WISHES
                     };
@@ -190,8 +196,12 @@ mod tests {
                         outgoing.compress(text, &mut compressed).unwrap();
                         let mut out = Vec::new();
                         let mut inflating = incoming.begin();
-                        for piece in compressed.chunks(700) {
-                            inflating.feed(piece, &mut out, 1 << 20).unwrap();
+                        let mut rest = &compressed[..];
+                        while !rest.is_empty() {
+                            let (piece, behind) =
+                                rest.split_at(dice.below(2 * rest.len()).min(rest.len()));
+                            inflating.feed(piece, &mut out, text.len() as u64).unwrap();
+                            rest = behind;
                         }
                         inflating.finish(&mut out).unwrap();
                         incoming.end(inflating, &out);
@@ -222,6 +232,84 @@ mod tests {
             .begin()
             .feed(b"\x07\xff\xff\xff", &mut Vec::new(), 1000);
         assert_eq!(corrupt, Err(ProtocolError::CorruptData));
+    }
+
+    /// Numbers that are the same each time.
+    struct Dice(u64);
+
+    impl Dice {
+        fn below(&mut self, end: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            (self.0 >> 20) as usize % end.max(1)
+        }
+    }
+
+    #[test]
+    fn what_was_changed_at_random_stays_below_the_limit_however_it_comes() {
+        let mut dice = Dice(3);
+        let shape = |level| Shape {
+            window_bits: 15,
+            effort: Effort {
+                level,
+                mem_level: 5,
+            },
+        };
+        let mut good: Vec<Vec<u8>> = Vec::new();
+        for level in [0, 1, 6, 9] {
+            for length in [10, 300, 3000, 60_000] {
+                let text: Vec<u8> = (0..length)
+                    .map(|at| (at % 13 * dice.below(5)) as u8)
+                    .collect();
+                let mut compressed = Vec::new();
+                compress_alone(shape(level), &text, &mut compressed).unwrap();
+                good.push(compressed);
+            }
+        }
+        let inflate = |incoming: &mut Incoming, pieces: &[&[u8]], limit: u64| {
+            let mut out = Vec::new();
+            let mut inflating = incoming.begin();
+            let result = pieces
+                .iter()
+                .try_for_each(|piece| inflating.feed(piece, &mut out, limit))
+                .and_then(|()| inflating.finish(&mut out));
+            assert!(out.len() as u64 <= limit + 1);
+            if result.is_ok() {
+                assert!(out.len() as u64 <= limit);
+                incoming.end(inflating, &out);
+            }
+            result.map(|()| out)
+        };
+        let alone = agree(&Wishes {
+            client_no_context_takeover: true,
+            ..WISHES
+        });
+        let (mut taken, mut refused) = (0, 0);
+        for turn in 0..20_000 {
+            let mut bytes = good[dice.below(good.len())].clone();
+            for _ in 0..dice.below(4) {
+                let at = dice.below(bytes.len());
+                match dice.below(4) {
+                    0 => bytes[at] ^= 1 << dice.below(8),
+                    1 => bytes.insert(at, dice.below(256) as u8),
+                    2 => bytes.truncate(at + 1),
+                    _ => bytes.extend_from_within(at..),
+                }
+            }
+            let limit = [0, 10, 3000, 100_000][turn % 4];
+            let mut incoming = Incoming::new(&alone, Role::Server);
+            let whole = inflate(&mut incoming, &[&bytes], limit);
+            let (one, two) = bytes.split_at(dice.below(bytes.len()));
+            // Beyond the limit and corrupt behind it: either is a good reason.
+            let split = inflate(&mut incoming, &[one, two], limit);
+            assert_eq!(split.as_ref().ok(), whole.as_ref().ok());
+            match whole {
+                Ok(_) => taken += 1,
+                Err(_) => refused += 1,
+            }
+        }
+        assert!(taken > 1000 && refused > 1000, "{taken}, {refused}");
     }
 
     #[test]
