@@ -55,6 +55,8 @@ fn each_member_is_in_a_clients_offer_as_rfc_7692_has_it() {
         assert_eq!(parameters(&link.said), expected, "{members}");
         assert_eq!(link.open["extensions"], answer, "{members}");
         assert_eq!(link.started["extensions"], answer, "{members}");
+        let info = ask!(host, "client_info", link.client).ok().body;
+        assert_eq!(info["extensions"], answer, "{info}");
     }
     host.leave();
 }
@@ -94,6 +96,8 @@ fn each_member_is_in_a_servers_answer_as_rfc_7692_has_it() {
         let link = connect(&host, Side::Server, &deflate(members.clone()), OPEN_OFFER);
         assert_eq!(parameters(&link.said), expected, "{members}");
         assert_eq!(link.open["extensions"], link.said, "{members}");
+        let info = ask!(host, "client_info", link.client).ok().body;
+        assert_eq!(info["extensions"], link.said, "{info}");
     }
     host.leave();
 }
