@@ -86,6 +86,8 @@ impl Session {
 /// What both ends can do, under one name.
 trait Process {
     type Data;
+    /// Whether rustls itself has something to tell the peer.
+    fn has_words(&self) -> bool;
     fn process<'c, 'i>(
         &'c mut self,
         incoming: &'i mut [u8],
@@ -94,6 +96,9 @@ trait Process {
 
 impl Process for UnbufferedClientConnection {
     type Data = ClientConnectionData;
+    fn has_words(&self) -> bool {
+        self.wants_write()
+    }
     fn process<'c, 'i>(
         &'c mut self,
         incoming: &'i mut [u8],
@@ -104,6 +109,9 @@ impl Process for UnbufferedClientConnection {
 
 impl Process for UnbufferedServerConnection {
     type Data = ServerConnectionData;
+    fn has_words(&self) -> bool {
+        self.wants_write()
+    }
     fn process<'c, 'i>(
         &'c mut self,
         incoming: &'i mut [u8],
@@ -124,12 +132,8 @@ fn advance<C: Process>(
         is_ended: false,
     };
     loop {
-        // After an error nothing is read any more, but the alert is still handed out.
-        let readable = match step.error {
-            None => step.taken..incoming.len(),
-            Some(_) => 0..0,
-        };
-        let status = connection.process(&mut incoming[readable]);
+        // After an error the bytes are the same again: rustls remembers how far it has come in them.
+        let status = connection.process(&mut incoming[step.taken..]);
         let mut discard = status.discard;
         let mut is_waiting = false;
         match status.state {
@@ -155,13 +159,13 @@ fn advance<C: Process>(
             Ok(ConnectionState::TransmitTlsData(transmit)) => transmit.done(),
             Ok(ConnectionState::PeerClosed) => step.is_ended = true,
             Ok(_) => is_waiting = true,
-            Err(error) => {
-                is_waiting = step.error.is_some();
-                step.error.get_or_insert(error);
-            }
+            Err(error) => step.error = Some(error),
         }
         if step.error.is_none() {
             step.taken += discard;
+        } else if !connection.has_words() {
+            // The alert has been handed out.
+            is_waiting = true;
         }
         if is_waiting {
             return step;
