@@ -90,6 +90,8 @@ pub struct Error {
     pub option: Option<String>,
     /// What a peer that refused has answered.
     pub answer: Option<Box<HttpAnswer>>,
+    /// What was taken to be sent and will not be.
+    pub unsent: Unsent,
 }
 
 /// The HTTP answer of a peer that refused.
@@ -103,6 +105,31 @@ pub struct HttpAnswer {
     pub body: String,
 }
 
+/// Messages that were taken to be sent and were not handed to the system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unsent {
+    /// How many.
+    pub messages: usize,
+    /// Bytes of their payloads.
+    pub bytes: u64,
+}
+
+impl Unsent {
+    /// One more message.
+    pub fn add(&mut self, bytes: usize) {
+        self.messages += 1;
+        self.bytes += bytes as u64;
+    }
+
+    /// Both together.
+    pub fn and(self, other: Unsent) -> Unsent {
+        Unsent {
+            messages: self.messages + other.messages,
+            bytes: self.bytes + other.bytes,
+        }
+    }
+}
+
 /// The result of a command.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -114,6 +141,7 @@ impl Error {
             message: message.into(),
             option: None,
             answer: None,
+            unsent: Unsent::default(),
         }
     }
 

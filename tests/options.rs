@@ -1035,6 +1035,30 @@ mod client {
     }
 
     #[test]
+    fn on_open() {
+        let (_client, mut peer) = Client::connected(json!({"onOpen": ["first", "second"]}));
+        assert_eq!(peer.frame().payload, b"first");
+        assert_eq!(peer.frame().payload, b"second");
+    }
+
+    #[test]
+    fn queue_while_disconnected() {
+        let send = |client: &Client| unsafe {
+            let reference = client.reference;
+            wsplug_client_send(
+                reference,
+                WSPLUG_TEXT,
+                c"x".as_ptr().cast(),
+                1,
+                ptr::null_mut(),
+            )
+        };
+        assert_eq!(send(&Client::refused(json!({}))), WSPLUG_WRONG_STATE);
+        let client = Client::refused(json!({"queueWhileDisconnected": 2 * 65}));
+        assert_eq!([(); 3].map(|()| send(&client)), [0, 0, WSPLUG_QUEUE_FULL]);
+    }
+
+    #[test]
     fn retry_first() {
         assert!(Client::refused(json!({"retryFirst": true})).wait_time() > 0);
         assert_eq!(Client::refused(json!({"retryFirst": false})).wait_time(), 0);

@@ -207,7 +207,7 @@ fn start(client: i32, options: &str) -> Result<Map<String, Value>> {
     client.start(plan, &threads, Some(answer.clone()))?;
     match answer.wait(Instant::now() + patience) {
         Some(Started::Open(info)) => Ok(opened(&info, 101, ignored)),
-        Some(Started::Failed(failure)) => Err(failed(failure)),
+        Some(Started::Failed(failure, unsent)) => Err(failed(failure, unsent)),
         None => Err(Error::new(
             Status::Timeout,
             format!(
@@ -273,14 +273,24 @@ fn stop_own(
             .set_tag(config.tag(), config.credit());
         (show(&config, client.client), config.close_timeout() + GRACE)
     };
-    client.stop(code, &reason);
-    if options.wait && may_wait() && !client.await_end(Instant::now() + patience) {
+    let was_started = client.stop(code, &reason);
+    if options.wait {
+        await_end(&client, patience);
+    }
+    reply.insert("success".into(), true.into());
+    if was_started {
+        reply.extend(reply::unsent(client.unsent()));
+    }
+    reply.extend(ignored(given, &[StopOptions::NAMES]));
+    Ok(reply)
+}
+
+/// Waits until a client that was stopped has ended, where the calling thread may.
+fn await_end(client: &Client, patience: Duration) {
+    if may_wait() && !client.await_end(Instant::now() + patience) {
         client.abort();
         client.await_end(Instant::now() + GRACE);
     }
-    reply.insert("success".into(), true.into());
-    reply.extend(ignored(given, &[StopOptions::NAMES]));
-    Ok(reply)
 }
 
 fn stop_accepted(
@@ -333,21 +343,31 @@ pub fn client_clear(client: i32) -> Reply {
 fn clear(client: i32) -> Result<Map<String, Value>> {
     let reason = "the connection was cleared";
     let config = CLIENTS.lock().remove(&client);
-    if let Some(config) = config {
-        names::release(client, &config.lock().own.name);
-    }
+    let patience = config.map(|config| {
+        let config = config.lock();
+        names::release(client, &config.own.name);
+        config.close_timeout() + GRACE
+    });
+    let mut reply = Map::new();
     match library::PEERS.remove(client) {
         None => return Err(Error::unknown_ref("connection", client)),
         Some(Peer::Own(own)) => {
-            own.stop(close::NORMAL, reason);
+            let was_started = own.stop_for_good(close::NORMAL, reason);
+            if own.queues() {
+                // So that what is left can be told, to the last message.
+                await_end(&own, patience.unwrap_or(GRACE));
+            }
             retire(&own.source, close::NORMAL, reason);
+            if was_started {
+                reply.extend(reply::unsent(own.unsent()));
+            }
         }
         Some(Peer::Accepted(connection)) => {
             connection.close(close::NORMAL, reason);
             retire(&connection.source, close::NORMAL, reason);
         }
     }
-    Ok(Map::new())
+    Ok(reply)
 }
 
 /// The events of a connection that wait for no callback.

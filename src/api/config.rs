@@ -83,7 +83,7 @@ impl Config<ServerOptions> {
             protocols: own.protocols.0.clone(),
             auth: own.auth.clone(),
             files: own.files.0.clone(),
-            settings: self.settings(),
+            settings: self.settings(false),
         })
     }
 }
@@ -130,13 +130,15 @@ impl Config<ClientOptions> {
                 deflate: self.connection.deflate(self.role),
                 head: self.head_limits(),
             },
-            settings: self.settings(),
+            settings: self.settings(own.queue.0 > 0),
             reconnect: own.reconnect.then(|| Backoff {
                 min: millis(own.min_wait),
                 max: millis(own.max_wait),
                 max_retries: u32::try_from(own.max_retries.0).ok().filter(|max| *max > 0),
             }),
             retry_first: own.retry_first,
+            on_open: own.on_open.0.clone(),
+            queue_limit: own.queue.0 as usize,
             timeout: own
                 .timeout
                 .duration()
@@ -292,7 +294,7 @@ impl<T: Options> Config<T> {
         }
     }
 
-    fn settings(&self) -> Arc<Settings> {
+    fn settings(&self, keeps_unsent: bool) -> Arc<Settings> {
         let own = &self.connection;
         Arc::new(Settings {
             role: self.role,
@@ -310,6 +312,7 @@ impl<T: Options> Config<T> {
             send_stall: Some(millis(own.send_stall)).filter(|stall| !stall.is_zero()),
             drain: own.drain,
             deflate: own.deflate(self.role),
+            keeps_unsent,
         })
     }
 

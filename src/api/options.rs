@@ -8,7 +8,7 @@ use super::requests::{ClientAuth, Redirects};
 use super::tls::{ClientTls, ServerTls};
 use super::values::{
     Deflate, Files, HeaderFields, Hosts, Int, Int32, OptionValue, Paths, Protocols, Refs, Seconds,
-    nearest,
+    Texts, nearest,
 };
 use crate::error::{Error, Result};
 use crate::events::Dispatch;
@@ -173,6 +173,10 @@ options! {
         "maxRetries" max_retries: Int<0, 1_000_000> = Int(0);
         /// Tries again also where the first try fails, which otherwise ends the start.
         "retryFirst" retry_first: bool = false;
+        /// Texts that are sent after each connect and reconnect, before everything else. Not shown in replies if there are any: they may hold passwords.
+        "onOpen" on_open: Texts = Texts::default();
+        /// Bytes of messages that may wait while the client is started and not connected, each message counting 64 more; they are sent in order once it is, after `onOpen`. 0: such sends are refused.
+        "queueWhileDisconnected" queue: Int<0, 2_147_483_647> = Int(0);
         /// TLS: true, or an object with caFile (whom to believe: "SYSTEM", a path, PEM text, or "NONE": everybody, nothing is verified), certFile and keyFile (the client's own certificate and key: a path or PEM text), disableHostnameValidation, serverName (where it is not the url's host), minVersion, maxVersion ("1.2", "1.3"), ciphers and alpn (arrays). A wss: url is TLS without it; with it, a ws: url is a wss: one.
         "tls" tls: Option<ClientTls> = None;
         /// Who we are to the server: {"basic":{"user":"…","password":"…"}} or {"bearer":"token"}; {} is nobody. An Authorization among `headers` counts before it, it before a user in the url. Never shown in replies.
@@ -271,7 +275,7 @@ options! {
 }
 
 /// What replies hold and hosts pass back with the rest.
-const ECHOED: &[&str] = &["ref", "success", "ignoredOptions"];
+const ECHOED: &[&str] = &["ref", "success", "ignoredOptions", "unsent"];
 
 /// The options of `given` that none of `groups` knows, each with the nearest known name.
 pub fn ignored(given: &Map<String, Value>, groups: &[&[Name]]) -> Option<Value> {

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::connection::{COMPRESSION_FAILED, Sent};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, Unsent};
 
 /// What a command answers: its status, and a reply that is built only if somebody wants it.
 pub struct Reply {
@@ -66,9 +66,21 @@ pub fn object(result: Result<Map<String, Value>>, always: &[(&str, Value)]) -> V
                 reply.insert((*name).into(), value.clone());
             }
             reply.insert("error".into(), failure(&error));
+            reply.extend(unsent(error.unsent));
             Value::Object(reply)
         }
     }
+}
+
+/// The member `unsent` of a reply, where there is something to tell.
+pub fn unsent(unsent: Unsent) -> Option<(String, Value)> {
+    let Unsent { messages, bytes } = unsent;
+    (messages > 0).then(|| {
+        (
+            "unsent".into(),
+            json!({ "messages": messages, "bytes": bytes }),
+        )
+    })
 }
 
 /// The member `error` of a reply.
@@ -101,6 +113,9 @@ pub fn sent(result: Result<Sent>, target: Option<i32>) -> Value {
         "payloadSize": payload_size,
         "wireSize": wire_size,
     });
+    if result.as_ref().is_ok_and(|sent| sent.is_queued) {
+        reply["queued"] = true.into();
+    }
     if let Some(target) = target {
         reply["client"] = target.into();
     }

@@ -199,6 +199,43 @@ impl OptionValue for Protocols {
     }
 }
 
+/// Texts to be sent, which are not repeated in replies.
+#[derive(Clone, Debug, Default)]
+pub struct Texts(pub Vec<String>);
+
+impl Texts {
+    const MOST: usize = 1000;
+    const MOST_BYTES: usize = 1024 * 1024;
+}
+
+impl OptionValue for Texts {
+    fn read(value: &Value) -> Result<Self, String> {
+        let list = value.as_array().and_then(|_| texts(value, None));
+        let list = list.ok_or_else(|| wrong::<Self>(value))?;
+        let bytes: usize = list.iter().map(String::len).sum();
+        match list.len() > Self::MOST || bytes > Self::MOST_BYTES {
+            true => Err(format!(
+                "must be {}, not {} texts of {bytes} bytes",
+                Self::expected(),
+                list.len()
+            )),
+            false => Ok(Texts(list)),
+        }
+    }
+
+    fn show(&self) -> Option<Value> {
+        self.0.is_empty().then(|| json!([]))
+    }
+
+    fn expected() -> String {
+        format!(
+            "an array of at most {} texts, {} bytes together",
+            Self::MOST,
+            Self::MOST_BYTES
+        )
+    }
+}
+
 /// Paths: an array or one text.
 #[derive(Clone, Debug, Default)]
 pub struct Paths(pub Vec<String>);

@@ -5,6 +5,7 @@ mod answer;
 mod backoff;
 mod dial;
 mod handshake;
+mod queue;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -20,9 +21,10 @@ use dial::Progress;
 pub use handshake::Failure;
 pub use handshake::Target;
 use handshake::{Opened, open};
+use queue::Queue;
 
 use crate::connection::{Connection, Counters, End, Owner, Sent, Settings, Task};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Unsent};
 use crate::events::{ErrorInfo, Event, OpenInfo, Source, Ticket, hub};
 use crate::log;
 use crate::protocol::{Kind, close};
@@ -47,6 +49,10 @@ pub struct Plan {
     pub retry_first: bool,
     /// How long one try may take, from the name to the server's answer.
     pub timeout: Duration,
+    /// What is said first on each connection.
+    pub on_open: Vec<String>,
+    /// Bytes of messages that may wait for a connection; 0: none.
+    pub queue_limit: usize,
 }
 
 /// Where a start's answer is awaited, until the deadline and not a moment longer: then events tell.
@@ -95,8 +101,8 @@ impl Answer {
 pub enum Started {
     /// The connection is open.
     Open(Box<OpenInfo>),
-    /// It is not.
-    Failed(Failure),
+    /// It is not, and this was not sent.
+    Failed(Failure, Unsent),
 }
 
 /// A client of our own.
@@ -106,6 +112,10 @@ pub struct Client {
     /// Where its events come from.
     pub source: Arc<Source>,
     connection: RwLock<Option<Arc<Connection>>>,
+    /// That of the newest start, if it has one: it knows the connection too.
+    queue: RwLock<Option<Arc<Queue>>>,
+    /// What the newest start has left unsent.
+    unsent: Mutex<Unsent>,
     state: Mutex<State>,
     ended: Condvar,
     /// What passed through the connections that are gone.
@@ -120,6 +130,8 @@ struct State {
     last: Option<Arc<Run>>,
     /// Starts that have not ended.
     active: usize,
+    /// The ref is gone, or about to be: nothing is started any more.
+    is_over: bool,
 }
 
 /// One start, until it has ended for good.
@@ -129,6 +141,7 @@ struct Run {
     ended: Notify,
     /// Whether a lost connection is opened again.
     returns: AtomicBool,
+    queue: Option<Arc<Queue>>,
 }
 
 impl Run {
@@ -149,6 +162,8 @@ impl Client {
             client,
             source,
             connection: RwLock::new(None),
+            queue: RwLock::new(None),
+            unsent: Mutex::default(),
             state: Mutex::new(State::default()),
             ended: Condvar::new(),
             gone: Mutex::default(),
@@ -169,13 +184,18 @@ impl Client {
                 self.client
             );
         }
+        let queue = (plan.queue_limit > 0).then(|| Queue::new(self.client, plan.queue_limit));
         let run = Arc::new(Run {
+            queue: queue.map(Arc::new),
             stop: Mutex::new(None),
             stopped: Notify::new(),
             ended: Notify::new(),
             returns: AtomicBool::new(plan.reconnect.is_some()),
         });
         let mut state = self.state.lock();
+        if state.is_over {
+            return Err(Error::unknown_ref("client", self.client));
+        }
         if state.run.as_ref().is_some_and(|run| !run.is_stopped()) {
             return Err(Error::wrong_state(format!(
                 "client {} is started already",
@@ -185,6 +205,8 @@ impl Client {
         state.run = Some(run.clone());
         let previous = state.last.replace(run.clone());
         state.active += 1;
+        *self.queue.write() = run.queue.clone();
+        *self.unsent.lock() = Unsent::default();
         // A runtime that has just been shut down drops the future, and with it the guard, at once.
         drop(state);
         let guard = RunGuard {
@@ -231,11 +253,20 @@ impl Client {
         // One permit is kept for a run that does not wait at this moment.
         run.stopped.notify_one();
         hub().look_again(&self.source);
+        if let Some(queue) = &run.queue {
+            self.leave(queue.stop());
+        }
         let connection = self.connection.read().clone();
         if let Some(connection) = connection {
             connection.close(code, reason);
         }
         true
+    }
+
+    /// The same, and no start comes after it.
+    pub fn stop_for_good(&self, code: u16, reason: &str) -> bool {
+        self.state.lock().is_over = true;
+        self.stop(code, reason)
     }
 
     /// Waits until no start is in force any more; false at the deadline.
@@ -268,8 +299,37 @@ impl Client {
         hub().look_again(&self.source);
     }
 
-    /// Sends on the open connection.
+    /// What the newest start has left unsent, as far as that is known: for certain once it has ended.
+    pub fn unsent(&self) -> Unsent {
+        match &*self.queue.read() {
+            Some(queue) => queue.left(),
+            None => *self.unsent.lock(),
+        }
+    }
+
+    /// Whether messages are kept until they can be sent.
+    pub fn queues(&self) -> bool {
+        self.queue.read().is_some()
+    }
+
+    fn leave(&self, unsent: Unsent) {
+        if unsent.messages > 0 {
+            let Unsent { messages, bytes } = unsent;
+            log::warn!(
+                "client {}: {messages} messages of {bytes} bytes were not sent",
+                self.client
+            );
+            let mut sum = self.unsent.lock();
+            *sum = sum.and(unsent);
+        }
+    }
+
+    /// Sends on the open connection, or keeps the message for the next one.
     pub fn send(&self, kind: Kind, payload: &[u8]) -> Result<Sent> {
+        let queue = self.queue.read().clone();
+        if let Some(queue) = queue {
+            return queue.send(kind, payload);
+        }
         let connection = self.connection.read().clone();
         match connection {
             Some(connection) => connection.send(kind, payload),
@@ -335,7 +395,7 @@ impl Client {
                     if wait.is_none() {
                         self.give_up(run);
                     }
-                    self.report(failure, wait, failures, answer);
+                    self.report(run, failure, wait, failures, answer);
                     match wait {
                         Some(wait) => wait,
                         None => return,
@@ -382,6 +442,14 @@ impl Client {
             }),
             &opened.info,
         );
+        for text in &plan.on_open {
+            if let Err(error) = connection.send_first(Kind::Text, text.as_bytes()) {
+                log::error!("client {}: onOpen: {error}", self.client);
+            }
+        }
+        if let Some(queue) = &run.queue {
+            queue.connect(&connection);
+        }
         {
             // Under the lock of `stop`, so that it either sees the connection or is seen here.
             let stop = run.stop.lock();
@@ -401,14 +469,20 @@ impl Client {
 
     fn report(
         &self,
+        run: &Run,
         failure: Failure,
         wait: Option<Duration>,
         failures: u32,
         answer: &mut Option<Arc<Answer>>,
     ) {
+        let mut unsent = Unsent::default();
         if wait.is_none() {
+            if let Some(queue) = &run.queue {
+                unsent = queue.disconnect(false);
+                self.leave(unsent);
+            }
             if let Some(answer) = answer.take() {
-                if answer.give(Started::Failed(failure.clone())) {
+                if answer.give(Started::Failed(failure.clone(), unsent)) {
                     return;
                 }
             }
@@ -419,6 +493,7 @@ impl Client {
             wait_time: wait.map_or(0, |wait| (wait.as_millis() as u64).max(1)),
             retries: failures,
             decompression_error: false,
+            unsent,
         }));
     }
 }
@@ -430,14 +505,21 @@ struct Link {
 }
 
 impl Owner for Link {
-    fn closing(&self, _: i32, end: &End) {
+    fn closing(&self, _: i32, end: &End, unsent: Unsent) -> Unsent {
         let ended = self.client.connection.write().take();
         if let Some(ended) = ended {
             *self.client.gone.lock() += ended.report().counters;
         }
-        if !self.run.may_return(end) {
+        let may_return = self.run.may_return(end);
+        let unsent = match &self.run.queue {
+            Some(queue) => queue.disconnect(may_return),
+            None => unsent,
+        };
+        self.client.leave(unsent);
+        if !may_return {
             self.client.give_up(&self.run);
         }
+        unsent
     }
 
     fn closed(&self, _: i32) {}
@@ -453,9 +535,13 @@ struct RunGuard {
 impl Drop for RunGuard {
     fn drop(&mut self) {
         self.client.give_up(&self.run);
+        if let Some(queue) = &self.run.queue {
+            self.client.leave(queue.disconnect(false));
+        }
         if let Some(answer) = self.answer.take() {
             let reason = "the client was stopped before it was connected".to_owned();
-            answer.give(Started::Failed(reason.into()));
+            // The stop was told what is left.
+            answer.give(Started::Failed(reason.into(), Unsent::default()));
         }
         let mut state = self.client.state.lock();
         state.active -= 1;
@@ -473,9 +559,10 @@ impl Drop for RunGuard {
 }
 
 /// What a start that was answered with a failure is as an error.
-pub fn failed(failure: Failure) -> Error {
+pub fn failed(failure: Failure, unsent: Unsent) -> Error {
     Error {
         answer: failure.answer,
+        unsent,
         ..Error::network(failure.reason)
     }
 }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, Unsent};
 use crate::events::{OpenInfo, Source, TlsInfo};
 use crate::log;
 use crate::protocol::deflate::{self, Agreed, CompressionError, Outgoing, Shape, Wishes};
@@ -60,12 +60,15 @@ pub struct Settings {
     pub drain: bool,
     /// What is asked for in compression; none: not at all.
     pub deflate: Option<Wishes>,
+    /// Whether the owner keeps what is not handed to the system, and sends it on the next connection.
+    pub keeps_unsent: bool,
 }
 
 /// Whoever keeps the connection in a list.
 pub trait Owner: Send + Sync {
-    /// The connection is no longer of use to the host; its "close" event follows.
-    fn closing(&self, client: i32, end: &End);
+    /// The connection is no longer of use to the host; its "close" event follows, and says that what this returns was not
+    /// sent. `unsent` is what the connection still has.
+    fn closing(&self, client: i32, end: &End, unsent: Unsent) -> Unsent;
     /// The "close" event was posted.
     fn closed(&self, client: i32);
 }
@@ -77,6 +80,10 @@ pub struct Sent {
     pub payload_size: usize,
     /// Bytes of the payload on the wire.
     pub wire_size: usize,
+    /// Kept until there is a connection.
+    pub is_queued: bool,
+    /// Where it ends in all that goes out on the connection; 0 of what went an inline callback's way.
+    pub end: u64,
 }
 
 impl Sent {
@@ -85,6 +92,8 @@ impl Sent {
         Sent {
             payload_size: length,
             wire_size: length,
+            is_queued: false,
+            end: 0,
         }
     }
 }
@@ -246,13 +255,27 @@ impl Connection {
     /// Queues a message. Ready to leave when this returns, with all that is queued meanwhile.
     pub fn send(&self, kind: Kind, payload: &[u8]) -> Result<Sent> {
         check(kind, payload)?;
+        self.put(kind, payload, self.settings.send_queue)
+    }
+
+    /// Queues a message, however much waits already, before anybody else can send.
+    pub fn send_first(&self, kind: Kind, payload: &[u8]) -> Result<Sent> {
+        self.put(kind, payload, usize::MAX)
+    }
+
+    /// How far the system has taken what was sent, as [`Sent::end`] counts.
+    pub fn handed_over(&self) -> u64 {
+        self.outbox.lock().handed_over()
+    }
+
+    fn put(&self, kind: Kind, payload: &[u8], limit: usize) -> Result<Sent> {
         let role = self.settings.role;
         let length = frame::frame_length(role, payload.len());
         if self.compresses(kind, payload.len()) {
             // Held until the message is queued: the order of compressing is the order on the wire. The task never takes it.
             let mut outgoing = self.outgoing.lock();
             if let Some(outgoing) = &mut *outgoing {
-                return self.send_written(kind, length, payload.len(), |frames| {
+                return self.send_written(kind, length, limit, payload.len(), |frames| {
                     write_compressed(role, kind, payload, frames, |out| {
                         outgoing.compress(payload, out)
                     })
@@ -261,19 +284,23 @@ impl Connection {
             }
         }
         if length > LONG_UNDER_LOCK {
-            return self.send_written(kind, length, payload.len(), |frames| {
+            return self.send_written(kind, length, limit, payload.len(), |frames| {
                 frame::encode(role, kind.into(), payload, frames);
                 Ok(payload.len())
             });
         }
         let mut outbox = self.outbox.lock();
-        self.admit(&mut outbox, kind, length)?;
+        self.admit(&mut outbox, kind, length, limit)?;
         outbox.append(length, |frames| {
             frame::encode(role, kind.into(), payload, frames);
         });
         outbox.count(kind, payload.len());
+        let end = outbox.end();
         unlock_and_wake(outbox);
-        Ok(Sent::plain(payload.len()))
+        Ok(Sent {
+            end,
+            ..Sent::plain(payload.len())
+        })
     }
 
     /// Queues a message that `write` takes long to write: without the lock that the network thread needs.
@@ -281,10 +308,11 @@ impl Connection {
         &self,
         kind: Kind,
         length: usize,
+        limit: usize,
         payload_size: usize,
         write: impl FnOnce(&mut Vec<u8>) -> Result<usize>,
     ) -> Result<Sent> {
-        self.admit(&mut self.outbox.lock(), kind, length)?;
+        self.admit(&mut self.outbox.lock(), kind, length, limit)?;
         let mut frames = Vec::new();
         let wire_size = write(&mut frames)?;
         let mut outbox = self.outbox.lock();
@@ -293,10 +321,12 @@ impl Connection {
         self.is_touched.store(true, Release);
         outbox.append_written(frames);
         outbox.count(kind, payload_size);
+        let end = outbox.end();
         unlock_and_wake(outbox);
         Ok(Sent {
-            payload_size,
             wire_size,
+            end,
+            ..Sent::plain(payload_size)
         })
     }
 
@@ -309,13 +339,14 @@ impl Connection {
         };
         let (frame, wire_size) = message.frame(shape)?;
         let mut outbox = self.outbox.lock();
-        self.admit(&mut outbox, message.kind, frame.len())?;
+        let limit = self.settings.send_queue;
+        self.admit(&mut outbox, message.kind, frame.len(), limit)?;
         outbox.append_shared(&frame);
         outbox.count(message.kind, message.payload.len());
         unlock_and_wake(outbox);
         Ok(Sent {
-            payload_size: message.payload.len(),
             wire_size,
+            ..Sent::plain(message.payload.len())
         })
     }
 
@@ -333,15 +364,15 @@ impl Connection {
         }
     }
 
-    fn admit(&self, outbox: &mut Outbox, kind: Kind, length: usize) -> Result<()> {
+    fn admit(&self, outbox: &mut Outbox, kind: Kind, length: usize, limit: usize) -> Result<()> {
         self.check_open(outbox)?;
         let queued = self.queued(outbox);
         // An empty queue always takes one message, however large. Pings find some more room.
         let most = match kind.is_control() {
-            true => self.settings.send_queue.saturating_add(CONTROL_BYTES),
-            false => self.settings.send_queue,
+            true => limit.saturating_add(CONTROL_BYTES),
+            false => limit,
         };
-        if queued > 0 && queued + length > most {
+        if queued > 0 && queued.saturating_add(length) > most {
             outbox.wants_drain = self.settings.drain;
             return Err(queue_full(self, queued));
         }
@@ -489,7 +520,7 @@ fn queue_full(connection: &Connection, queued: usize) -> Error {
 }
 
 /// What may be sent, before anything is.
-fn check(kind: Kind, payload: &[u8]) -> Result<()> {
+pub fn check(kind: Kind, payload: &[u8]) -> Result<()> {
     if kind.is_control() && payload.len() > MAX_CONTROL {
         return Err(Error::new(
             Status::TooLarge,

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use parking_lot::MutexGuard;
 
 use super::counters::Taken;
+use crate::error::Unsent;
 use crate::protocol::{Kind, Role, close, frame};
 use crate::spare::ROOMS;
 
@@ -84,20 +85,39 @@ impl Frames {
         }
     }
 
-    /// How many messages have not left whole.
-    pub fn unsent_messages(&self, role: Role) -> usize {
+    /// What has not left whole.
+    pub fn unsent(&self, role: Role) -> Unsent {
         let mut sent = self.sent;
-        let mut count = 0;
+        let mut unsent = Unsent::default();
         for piece in self
             .pieces
             .iter()
             .map(|piece| &piece[..])
             .chain([&self.tail[..]])
         {
-            count += frame::count_unsent_messages(role, piece, sent);
+            let (messages, bytes) = frame::count_unsent_messages(role, piece, sent);
+            unsent = unsent.and(Unsent { messages, bytes });
             sent = 0;
         }
-        count
+        unsent
+    }
+
+    /// Forgets every frame of which nothing has left.
+    fn keep_begun(&mut self, role: Role) {
+        let begun = match self.pieces.front() {
+            Some(first) => first.slice(..frame::end_of_begun(role, first, self.sent)),
+            None => {
+                self.tail
+                    .truncate(frame::end_of_begun(role, &self.tail, self.sent));
+                std::mem::take(&mut self.tail).into()
+            }
+        };
+        let sent = self.sent;
+        *self = Frames::default();
+        if begun.len() > sent {
+            self.pieces.push_back(begun);
+            self.sent = sent;
+        }
     }
 }
 
@@ -112,9 +132,15 @@ pub struct Outbox {
     waiting_bytes: usize,
     /// Bytes in the task's hands, as far as it has told.
     in_flight: usize,
+    /// Bytes that were added so far.
+    added: u64,
+    /// The end of what is still sent, once the rest was withdrawn.
+    withdrawn: Option<u64>,
     pub stage: Stage,
     /// The code and reason of our own close frame.
     own_close: Option<(u16, String)>,
+    /// Where it ends.
+    close_end: u64,
     pub is_closed_by_host: bool,
     pub is_aborted: bool,
     /// A send was refused, and the host wants to know when there is room again.
@@ -147,7 +173,39 @@ impl Outbox {
     pub fn append(&mut self, length: usize, write: impl FnOnce(&mut Vec<u8>)) {
         self.make_room();
         write(&mut self.waiting.tail);
+        self.grow(length);
+    }
+
+    fn grow(&mut self, length: usize) {
         self.waiting_bytes += length;
+        self.added += length as u64;
+    }
+
+    /// Where what was added last ends, counted in bytes from the connection's beginning.
+    pub fn end(&self) -> u64 {
+        self.added
+    }
+
+    /// How far the system has taken what was added.
+    pub fn handed_over(&self) -> u64 {
+        let is_sent = self.added - self.queued() as u64;
+        self.withdrawn.unwrap_or(is_sent)
+    }
+
+    /// Takes back every frame of which nothing has left, but for our close frame.
+    pub fn withdraw(&mut self, role: Role, writing: &mut Frames) {
+        let is_sent = self.added - (self.waiting_bytes + writing.len()) as u64;
+        writing.keep_begun(role);
+        self.waiting = Frames::default();
+        self.waiting_bytes = 0;
+        self.in_flight = writing.len();
+        let still_sent = is_sent + writing.len() as u64;
+        self.withdrawn = Some(still_sent);
+        if let Some((code, reason)) = self.own_close.clone() {
+            if self.close_end > still_sent {
+                self.append_close(role, code, &reason);
+            }
+        }
     }
 
     /// Room that others have used already, as long as something waits.
@@ -175,12 +233,12 @@ impl Outbox {
     }
 
     fn append_copy(&mut self, frames: &[u8]) {
-        self.waiting_bytes += frames.len();
+        self.grow(frames.len());
         self.waiting.tail.extend_from_slice(frames);
     }
 
     fn append_piece(&mut self, frames: Bytes) {
-        self.waiting_bytes += frames.len();
+        self.grow(frames.len());
         if !self.waiting.tail.is_empty() {
             let tail = std::mem::take(&mut self.waiting.tail);
             self.waiting.pieces.push_back(tail.into());
@@ -195,12 +253,17 @@ impl Outbox {
         }
         self.stage = Stage::Closing;
         self.own_close = Some((code, reason.to_owned()));
+        self.append_close(role, code, reason);
+        true
+    }
+
+    fn append_close(&mut self, role: Role, code: u16, reason: &str) {
         let payload = close::encode(code, reason);
         let length = frame::frame_length(role, payload.len());
         self.append(length, |frames| {
             frame::encode(role, super::CLOSE, &payload, frames);
         });
-        true
+        self.close_end = self.added;
     }
 
     /// The code and reason with which we closed, if we did first.
@@ -224,9 +287,9 @@ impl Outbox {
         self.waiting.is_empty()
     }
 
-    /// How many messages wait here.
-    pub fn unsent_messages(&self, role: Role) -> usize {
-        self.waiting.unsent_messages(role)
+    /// What waits here.
+    pub fn unsent(&self, role: Role) -> Unsent {
+        self.waiting.unsent(role)
     }
 }
 

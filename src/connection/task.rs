@@ -158,18 +158,23 @@ impl Task {
         if self.end.is_some() {
             return;
         }
-        let by_host = {
+        let role = self.settings().role;
+        let (by_host, unsent) = {
             let mut outbox = self.connection.outbox.lock();
+            self.connection.settle(&mut outbox, self.writing.len());
             outbox.stage = Stage::Closing;
-            outbox.is_closed_by_host
+            let unsent = self.writing.unsent(role).and(outbox.unsent(role));
+            (outbox.is_closed_by_host, unsent)
         };
         let end = End { code, by_host };
         self.end = Some(end);
-        self.connection.owner.closing(self.connection.client, &end);
+        let connection = &self.connection;
+        let unsent = connection.owner.closing(connection.client, &end, unsent);
         self.connection.source.post_close(Event::Close {
             code,
             reason,
             remote,
+            unsent,
         });
         // Only now, so that whoever clears the owner still finds the source that may be calling back.
         self.connection.owner.closed(self.connection.client);
@@ -192,11 +197,7 @@ impl Task {
                 ..ErrorInfo::default()
             }));
         }
-        let role = self.settings().role;
-        self.connection
-            .outbox
-            .lock()
-            .begin_close(role, code, reason);
+        self.send_last_words(code, reason, now);
         self.finish(code, reason, false);
         self.leave(now);
     }
@@ -414,17 +415,37 @@ impl Task {
     }
 
     fn closed_by_peer(&mut self, code: u16, reason: &str, now: Instant) {
-        let role = self.settings().role;
+        let own = self.connection.outbox.lock().own_close();
         // RFC 6455 § 5.5.1: the answer echoes the code.
-        let mut outbox = self.connection.outbox.lock();
-        let own = outbox.own_close();
-        outbox.begin_close(role, code, "");
-        drop(outbox);
+        self.send_last_words(code, "", now);
         match own {
             Some((code, reason)) => self.finish(code, &reason, false),
             None => self.finish(code, reason, true),
         }
         self.leave(now);
+    }
+
+    /// Sends what the socket takes at once, and the close frame if that was not sent: the host is told next how much was
+    /// left.
+    fn send_last_words(&mut self, code: u16, reason: &str, now: Instant) {
+        while !self.writing.is_empty() || self.refill(now) {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let count = self.writing.slices(&mut slices);
+            match self.connection.stream.write_now(&slices[..count]) {
+                Ok(written @ 1..) => {
+                    self.connection.passed.wire_bytes_out.add(written);
+                    self.writing.advance(written);
+                }
+                // The next flush finds out what is wrong, if anything is.
+                _ => break,
+            }
+        }
+        let settings = self.connection.settings.clone();
+        let mut outbox = self.connection.outbox.lock();
+        if settings.keeps_unsent {
+            outbox.withdraw(settings.role, &mut self.writing);
+        }
+        outbox.begin_close(settings.role, code, reason);
     }
 
     fn end_of_stream(&mut self) {
@@ -503,8 +524,8 @@ impl Task {
             }
             let deadline = self.last_write + stall;
             if now >= deadline {
-                let unsent = self.writing.unsent_messages(settings.role)
-                    + self.connection.outbox.lock().unsent_messages(settings.role);
+                let waiting = self.connection.outbox.lock().unsent(settings.role);
+                let unsent = self.writing.unsent(settings.role).and(waiting).messages;
                 let reason = format!(
                     "no byte left within {} ms; {unsent} messages were not sent",
                     stall.as_millis()

@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::{ErrorInfo, Event, OpenInfo, TlsInfo};
+use crate::error::Unsent;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -42,6 +43,19 @@ struct Close<'a> {
     code: u16,
     reason: &'a str,
     remote: bool,
+    unsent: Left,
+}
+
+#[derive(Serialize)]
+struct Left {
+    messages: usize,
+    bytes: u64,
+}
+
+impl From<Unsent> for Left {
+    fn from(Unsent { messages, bytes }: Unsent) -> Left {
+        Left { messages, bytes }
+    }
 }
 
 #[derive(Serialize)]
@@ -56,6 +70,8 @@ struct Failure<'a> {
     retries: u32,
     #[serde(rename = "decompressionError")]
     decompression_error: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unsent: Option<Left>,
 }
 
 /// Appends the context of an event.
@@ -91,11 +107,13 @@ pub fn write(event: &Event<'_>, out: &mut Vec<u8>) {
             code,
             reason,
             remote,
+            unsent,
         } => json(
             &Close {
                 code,
                 reason,
                 remote,
+                unsent: unsent.into(),
             },
             out,
         ),
@@ -145,6 +163,7 @@ fn failure(info: &ErrorInfo) -> Failure<'_> {
         wait_time: info.wait_time,
         retries: info.retries,
         decompression_error: info.decompression_error,
+        unsent: (info.unsent.messages > 0).then(|| info.unsent.into()),
     }
 }
 

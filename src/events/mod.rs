@@ -20,6 +20,7 @@ pub use retire::{retire, retire_all};
 pub use source::{Channel, CreditLimits, Delivery, Source, Ticket};
 
 use crate::error::HttpAnswer;
+use crate::error::Unsent;
 use crate::protocol::Kind;
 
 /// How a server's or client's events reach the host.
@@ -121,6 +122,8 @@ pub struct ErrorInfo {
     pub retries: u32,
     /// Compressed data was corrupt.
     pub decompression_error: bool,
+    /// What was not sent and will not be.
+    pub unsent: Unsent,
 }
 
 /// One event, with its payload where it is.
@@ -160,6 +163,8 @@ pub enum Event<'a> {
         reason: &'a str,
         /// The peer closed.
         remote: bool,
+        /// What was not sent any more.
+        unsent: Unsent,
     },
     /// Something failed.
     Error(&'a ErrorInfo),

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::payloads::{Payloads, Span};
 use super::source::Source;
 use super::{ErrorInfo, Event, OpenInfo, Tag, gate};
+use crate::error::Unsent;
 use crate::protocol::Kind;
 
 /// An event without its payload, which stands in its batch's bytes.
@@ -38,6 +39,7 @@ pub enum Item {
         code: u16,
         reason: Box<str>,
         remote: bool,
+        unsent: Unsent,
     },
     Error(Box<ErrorInfo>),
     Drain {
@@ -99,10 +101,12 @@ impl Item {
                 code,
                 reason,
                 remote,
+                unsent,
             } => Item::Close {
                 code,
                 reason: reason.into(),
                 remote,
+                unsent,
             },
             Event::Error(info) => Item::Error(Box::new(info.clone())),
             Event::Drain { buffered } => Item::Drain { buffered },
@@ -183,10 +187,12 @@ impl Body {
                 code,
                 reason,
                 remote,
+                unsent,
             } => Event::Close {
                 code: *code,
                 reason,
                 remote: *remote,
+                unsent: *unsent,
             },
             Item::Error(info) => Event::Error(info),
             Item::Drain { buffered } => Event::Drain {

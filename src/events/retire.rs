@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use super::queue::Batch;
 use super::{Channel, Event, Source, gate, hub};
 use crate::callback;
+use crate::error::Unsent;
 
 /// Ends the events of one source for good.
 ///
@@ -34,6 +35,7 @@ fn end(
         code,
         reason,
         remote: false,
+        unsent: Unsent::default(),
     };
     if !hub().has_callbacks(&tag) {
         channel.is_silent.fetch_or(whole_channel, SeqCst);

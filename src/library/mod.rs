@@ -128,7 +128,7 @@ pub fn shutdown(timeout: Duration) -> Result<Status> {
         server.stop(close::GOING_AWAY, "the server is shutting down");
     }
     for client in &clients {
-        client.stop(close::GOING_AWAY, "the client is shutting down");
+        client.stop_for_good(close::GOING_AWAY, "the client is shutting down");
     }
     let mut is_closed = true;
     for server in &servers {

@@ -241,23 +241,45 @@ fn write_header(role: Role, first: u8, length: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// How many text and binary messages end in `frames`, complete frames of which the first `sent` bytes have left.
-pub fn count_unsent_messages(role: Role, frames: &[u8], sent: usize) -> usize {
+/// How many text and binary messages end in `frames`, complete frames of which the first `sent` bytes have left, and the bytes
+/// of their payloads on the wire.
+pub fn count_unsent_messages(role: Role, frames: &[u8], sent: usize) -> (usize, u64) {
+    let (mut count, mut bytes) = (0, 0);
+    walk(role, frames, |header, end| {
+        if end > sent && matches!(header.opcode, Opcode::Text | Opcode::Binary) {
+            count += 1;
+            bytes += header.length;
+        }
+    });
+    (count, bytes)
+}
+
+/// Where the frame ends of which `sent` bytes of `frames` have left a part; `sent` if that is between two frames.
+pub fn end_of_begun(role: Role, frames: &[u8], sent: usize) -> usize {
+    let (mut start, mut begun) = (0, sent);
+    walk(role, frames, |_, end| {
+        if start < sent && sent < end {
+            begun = end;
+        }
+        start = end;
+    });
+    begun
+}
+
+/// Shows each of our own frames with its end.
+fn walk(role: Role, frames: &[u8], mut show: impl FnMut(&Header, usize)) {
     let peer = match role {
         Role::Client => Role::Server,
         Role::Server => Role::Client,
     };
-    let (mut at, mut count) = (0, 0);
+    let mut at = 0;
     while let Ok(Some((header, header_length))) = Header::parse(&frames[at..], peer, true) {
         at += header_length + header.length as usize;
-        if at > sent && matches!(header.opcode, Opcode::Text | Opcode::Binary) {
-            count += 1;
-        }
+        show(&header, at);
         if at >= frames.len() {
             break;
         }
     }
-    count
 }
 
 #[cfg(test)]
@@ -378,10 +400,14 @@ mod tests {
             }
             encode(role, Opcode::Ping, b"", &mut frames);
             let first = frame_length(role, 3);
-            assert_eq!(count_unsent_messages(role, &frames, 0), 3);
-            assert_eq!(count_unsent_messages(role, &frames, first - 1), 3);
-            assert_eq!(count_unsent_messages(role, &frames, first), 2);
-            assert_eq!(count_unsent_messages(role, &frames, frames.len()), 0);
+            let unsent = |sent| count_unsent_messages(role, &frames, sent);
+            assert_eq!(unsent(0), (3, 306));
+            assert_eq!(unsent(first - 1), (3, 306));
+            assert_eq!(unsent(first), (2, 303));
+            assert_eq!(unsent(frames.len()), (0, 0));
+            for (sent, end) in [(0, 0), (1, first), (first - 1, first), (first, first)] {
+                assert_eq!(end_of_begun(role, &frames, sent), end);
+            }
         }
     }
 }

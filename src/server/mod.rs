@@ -16,7 +16,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use crate::connection::{Connection, End, Owner, Settings};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Unsent};
 use crate::events::Source;
 use crate::protocol::upgrade::{Auth, Origins};
 use crate::transport::Threads;
@@ -197,7 +197,9 @@ impl Server {
 }
 
 impl Owner for Server {
-    fn closing(&self, _: i32, _: &End) {}
+    fn closing(&self, _: i32, _: &End, unsent: Unsent) -> Unsent {
+        unsent
+    }
 
     fn closed(&self, client: i32) {
         let removed = self.clients.lock().remove(&client);

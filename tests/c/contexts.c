@@ -112,7 +112,8 @@ static void message_fragment_ping_and_pong(void)
     CHECK(raw_frame(fd, 0x81, true, "last", 4) && raw_frame(fd, 0x88, true, "\x0F\xA0" "bye", 5));
     CHECK_JSON(AWAIT("message", client)->context, "data", "'last'");
     event = AWAIT("close", client);
-    CHECK_MEMBERS(event->context, "", "code reason remote");
+    CHECK_MEMBERS(event->context, "", "code reason remote unsent");
+    CHECK_MEMBERS(event->context, "unsent", "messages bytes");
     CHECK_JSON(event->context, "code", "4000");
     CHECK_JSON(event->context, "reason", "'bye'");
     CHECK_JSON(event->context, "remote", "true");
