@@ -56,6 +56,10 @@ programs! {
     json_options: "json_options" [] plain sanitized valgrind;
     lifecycle: "lifecycle" [] plain sanitized valgrind;
     log: "log" [] plain sanitized valgrind;
+    queue_inline: "queue" ["inline"] plain sanitized valgrind;
+    queue_pump: "queue" ["pump"] plain sanitized valgrind;
+    queue_thread: "queue" ["thread"] plain sanitized valgrind;
+    receive: "receive" [] plain sanitized valgrind;
     reentrant_inline: "reentrant" ["inline"] plain sanitized valgrind;
     reentrant_pump: "reentrant" ["pump"] plain sanitized valgrind;
     reentrant_thread: "reentrant" ["thread"] plain sanitized valgrind;

@@ -264,9 +264,9 @@ fn row_30_a_stop_in_a_black_hole_and_between_two_tries_is_quick_and_final() {
 
 #[test]
 fn row_33_many_clients_come_back_after_a_restart_spread_in_time() {
-    let count = scaled(500, 10_000).min(raise_file_limit() as i64 - 200);
+    let count = scaled(2000, 10_000).min(raise_file_limit() as i64 - 200);
     let scene = Scene::new();
-    scene.may_grow(16 * MIB + count as u64 * 64 * 1024);
+    scene.may_grow(16 * MIB + count as u64 * 16 * 1024);
     let clients = &scene.host;
     let serve = |port: u16| {
         let host = Host::spawn();
@@ -317,6 +317,7 @@ fn row_33_many_clients_come_back_after_a_restart_spread_in_time() {
     );
     clients.take(|_| true);
 
+    let (cpu, rss) = (clients.cpu(), clients.rss());
     drop(first);
     // By the fourth failure of most the pauses are long enough to show whether they are drawn by lot.
     let mut late = 0;
@@ -326,6 +327,14 @@ fn row_33_many_clients_come_back_after_a_restart_spread_in_time() {
         late > count / 2
     };
     assert!(soon(2 * WATCHDOG, most_are_late), "few go on trying");
+    // Four tries of most, five of some: what a try takes, and what a client that waits holds.
+    let cpu = (clients.cpu() - cpu) / (5 * count as u32);
+    let rss = (clients.rss() as i64 - rss as i64) / count;
+    assert!(
+        cpu < Duration::from_millis(1),
+        "{cpu:?} of CPU for each try"
+    );
+    assert!(rss < 4096, "{rss} more bytes for each client that waits");
     let back = Instant::now();
     let (second, server, _) = serve(port);
     let cap = Duration::from_secs(10);
@@ -373,8 +382,14 @@ fn row_33_many_clients_come_back_after_a_restart_spread_in_time() {
         (crowded as i64) < count / 8,
         "{crowded} of {count} within 20 ms"
     );
+    let histogram: Vec<usize> = (0..=(latest - earliest) / 500)
+        .map(|bin| {
+            let is_in = |time: &&i64| (**time - earliest) / 500 == bin;
+            times.iter().filter(is_in).count()
+        })
+        .collect();
     eprintln!(
-        "{count} back within {:?}, spread over {} ms",
+        "{count} back within {:?}, spread over {} ms, in each 500 ms {histogram:?}; while they wait {cpu:?} of CPU for a try, {rss} more bytes for each",
         back.elapsed(),
         latest - earliest
     );

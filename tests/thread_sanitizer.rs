@@ -32,6 +32,10 @@ programs! {
     delivery_thread: "delivery" ["thread"];
     lifecycle: "lifecycle" [];
     log: "log" [];
+    queue_inline: "queue" ["inline"];
+    queue_pump: "queue" ["pump"];
+    queue_thread: "queue" ["thread"];
+    receive: "receive" [];
     reentrant_inline: "reentrant" ["inline"];
     reentrant_pump: "reentrant" ["pump"];
     reentrant_thread: "reentrant" ["thread"];

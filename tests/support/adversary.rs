@@ -211,6 +211,15 @@ impl Peer {
         Peer::accept_tcp(listener).answered(headers)
     }
 
+    /// The server's side of the connection that waits at `listener`, upgraded; none if it is gone before it has asked.
+    pub fn try_accept(listener: &TcpListener) -> Option<Peer> {
+        let (stream, _) = listener.accept().ok()?;
+        stream.set_nonblocking(false).unwrap();
+        let mut peer = Peer::of(stream, false);
+        peer.request = String::from_utf8(peer.head(PROMPTLY)?).unwrap();
+        Some(peer.answered(""))
+    }
+
     /// The server's side of the next connection to `listener`, of which the request has been read.
     pub fn accept_tcp(listener: &TcpListener) -> Peer {
         listener.set_nonblocking(true).unwrap();
