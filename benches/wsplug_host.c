@@ -152,8 +152,9 @@ int main(int count, char **arguments) {
     int at = snprintf(options, sizeof options,
                       "{\"host\":\"127.0.0.1\",\"port\":0,\"sendQueueBytes\":67108864,\"maxConnections\":100000");
     if (!pulled && !messages) at += snprintf(options + at, sizeof options - at, ",\"dispatch\":\"%s\"", dispatch);
-    if (getenv("BENCH_DEFLATE"))
-        at += snprintf(options + at, sizeof options - at, ",\"perMessageDeflate\":{\"enabled\":true,\"level\":%s}",
+    /* zlib's memLevel, as the peers have it. */
+    if (atoi(setting("BENCH_DEFLATE")) > 0)
+        at += snprintf(options + at, sizeof options - at, ",\"perMessageDeflate\":{\"level\":%s,\"memLevel\":8}",
                        setting("BENCH_DEFLATE"));
     if (getenv("BENCH_CERT"))
         at += snprintf(options + at, sizeof options - at, ",\"tls\":{\"certFile\":\"%s\",\"keyFile\":\"%s\"}",

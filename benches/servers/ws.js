@@ -10,7 +10,7 @@ if (role === 'send') {
     port: 0,
     host: '127.0.0.1',
     perMessageDeflate: level && {
-      zlibDeflateOptions: { level: Number(level) },
+      zlibDeflateOptions: level === 'default' ? {} : { level: Number(level) },
       serverNoContextTakeover: noTakeover,
       clientNoContextTakeover: noTakeover,
     },

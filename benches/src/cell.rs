@@ -29,7 +29,8 @@ pub const ACTIVE: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deflate {
-    pub level: u8,
+    /// None: what each peer does without being told.
+    pub level: Option<u8>,
     pub keeps_context: bool,
 }
 
@@ -79,11 +80,9 @@ impl FromStr for Cell {
         for part in parts {
             match part.as_bytes() {
                 b"tls" => cell.tls = true,
-                [b'd', level @ b'0'..=b'9'] => {
-                    cell.deflate = Some(Deflate { level: level - b'0', keeps_context: true });
-                }
-                [b'd', level @ b'0'..=b'9', b'n'] => {
-                    cell.deflate = Some(Deflate { level: level - b'0', keeps_context: false });
+                b"d" => cell.deflate = Some(Deflate { level: None, keeps_context: true }),
+                [b'd', level @ b'1'..=b'9', rest @ ..] if matches!(rest, b"" | b"n") => {
+                    cell.deflate = Some(Deflate { level: Some(level - b'0'), keeps_context: rest.is_empty() });
                 }
                 _ => return Err(wrong()),
             }

@@ -45,7 +45,8 @@ pub struct Compressor {
 
 impl Compressor {
     pub fn new(setting: cell::Deflate) -> Compressor {
-        let config = DeflateConfig { level: setting.level.into(), window_bits: -15, ..DeflateConfig::default() };
+        let config =
+            DeflateConfig { level: setting.level.unwrap_or(6).into(), window_bits: -15, ..DeflateConfig::default() };
         Compressor { deflate: Deflate::new_with_config(config), keeps_context: setting.keeps_context }
     }
 
@@ -95,7 +96,7 @@ pub struct Alone {
 /// Inflates and compresses messages on the calling thread for this long, after a warm-up of a third of it: with a context for each
 /// of the cell's connections, which take turns of as many messages as it has in flight. Contexts that take turns leave the caches.
 pub fn alone(texts: &[&[u8]], cell: &Cell, setting: cell::Deflate, duration: Duration) -> Alone {
-    let mut sender = Compressor::new(cell::Deflate { level: 6, ..setting });
+    let mut sender = Compressor::new(cell::Deflate { level: Some(6), ..setting });
     let mut compress = |text: &&[u8]| {
         let mut message = Vec::new();
         sender.compress(text, &mut message);

@@ -73,7 +73,7 @@ impl Frames {
         // A lap is more than what a compressor looks back upon, so that it does not meet itself.
         let distinct = cell.window.max((64 << 10) / cell.size).max(4);
         let texts: Vec<_> = (0..distinct).map(|_| json(&mut || random.next() as u32, cell.size)).collect();
-        let setting = crate::cell::Deflate { level: 6, ..cell.deflate.expect("asked by the caller") };
+        let setting = crate::cell::Deflate { level: Some(6), ..cell.deflate.expect("asked by the caller") };
         let mut compressor = Compressor::new(setting);
         let (mut starts, mut sent, mut payload) = (vec![0], Vec::new(), Vec::new());
         for text in texts.iter().chain(&texts) {

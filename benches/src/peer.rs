@@ -79,8 +79,12 @@ impl Peer {
             Too => true,
             Only => is_asked,
         };
-        // Bun's level cannot be set.
-        let has_level = cell.deflate.is_none_or(|deflate| deflate.level == 6 || self.name != "bun");
+        let has_level = cell.deflate.is_none_or(|deflate| match (self.name, deflate.level) {
+            ("codec", level) => level.is_some(),
+            // It cannot be set.
+            ("bun", Some(level)) => level == 6,
+            _ => true,
+        });
         self.kinds.contains(&cell.kind)
             && has_level
             && fits(self.deflate, cell.deflate.is_some())
@@ -119,7 +123,7 @@ pub fn task(cell: &Cell) -> Vec<(&'static str, String)> {
     };
     let mut task = vec![("BENCH_ROLE", role.to_owned()), ("BENCH_SIZE", cell.size.to_string())];
     if let Some(deflate) = cell.deflate {
-        task.push(("BENCH_DEFLATE", deflate.level.to_string()));
+        task.push(("BENCH_DEFLATE", deflate.level.map_or("default".into(), |level| level.to_string())));
         task.push(("BENCH_TAKEOVER", u8::from(deflate.keeps_context).to_string()));
     }
     task

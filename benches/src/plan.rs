@@ -18,7 +18,8 @@ usage: wsplug-bench [options]
                        S1:<size>               a client sends as fast as it can
                        W<connections>:<size>   echo after work of 10 us
                        C<connections>          connects and memory
-                     sizes as 16, 1k, 1m; behind L, P or C: +d<level> compressed, +d<level>n without context, +tls
+                     sizes as 16, 1k, 1m; behind L, P or C: +d<level> compressed, +d<level>n without context,
+                     +d by each peer's default, +tls
   --peers a,b        of those below
   --rounds n         interleaved rounds, of which the median is shown
   --seconds s        each measurement, after a warm-up of a third of it, at least 0.2 s
@@ -49,7 +50,7 @@ const PARTS: &[Row] = &[
     ("fan-out", "one publisher, 500 subscribers",
         "B500:16,B500:128,B500:1k,B500:16k", "raw,wsplug,tungstenite,tungstenite-batched,sockudo,bun,ws", 3, 0.4),
     ("memory", "connects, and what a connection holds",
-        "C5000,C10000,C1000+d6,C1000+d6n,C1000+tls", "wsplug,RUST,bun,ws,lws", 1, 0.3),
+        "C10000,C1000+d,C1000+d6,C1000+d6n,C1000+tls", "wsplug,RUST,bun,ws,lws", 1, 0.3),
     ("tls", "echo over TLS",
         "L64:16+tls,L64:1k+tls,L64:16k+tls,L64:64k+tls,P16:16+tls,P16:1k+tls,P16:16k+tls,P16:64k+tls",
         "tokio-raw,wsplug,tungstenite,tungstenite-batched,bun", 3, 0.4),

@@ -151,10 +151,12 @@ impl Report {
         let get = |peer: &str| self.connects.get(&(peer.to_owned(), cell.name.clone()));
         let peers: Vec<_> = peers.iter().copied().filter(|peer| get(peer).is_some()).collect();
         let kind = match (cell.deflate, cell.tls) {
-            (Some(deflate), _) if deflate.keeps_context => ", compressing, contexts kept",
-            (Some(_), _) => ", compressing, no context kept",
-            (None, true) => ", TLS",
-            (None, false) => "",
+            (Some(deflate), _) => {
+                let level = deflate.level.map_or("by default".into(), |level| format!("at level {level}"));
+                format!(", compressing {level}, contexts {}kept", if deflate.keeps_context { "" } else { "not " })
+            }
+            (None, true) => ", TLS".into(),
+            (None, false) => String::new(),
         };
         table(text, &format!("{} connections{kind}", cell.connections), &peers, &COLUMNS, |peer, column| {
             let values = get(peer)?;

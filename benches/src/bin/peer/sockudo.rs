@@ -43,7 +43,7 @@ pub async fn fan_out(mut stream: TcpStream) -> Ended {
 /// Answers the upgrade; what was agreed about compression.
 async fn upgrade(stream: &mut TcpStream) -> Result<Option<DeflateConfig>, Box<dyn std::error::Error + Send + Sync>> {
     let policy = task::deflate().map(|deflate| DeflateConfig {
-        compression_level: deflate.level,
+        compression_level: deflate.level.unwrap_or(DeflateConfig::default().compression_level),
         server_no_context_takeover: !deflate.keeps_context,
         client_no_context_takeover: !deflate.keeps_context,
         ..DeflateConfig::default()

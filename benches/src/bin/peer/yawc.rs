@@ -23,7 +23,8 @@ pub async fn serve_tuned(stream: TcpStream) -> Ended {
 
 async fn serve_with(stream: TcpStream, mut options: Options) -> Ended {
     if let Some(deflate) = task::deflate() {
-        options = options.with_compression_level(CompressionLevel::new(deflate.level));
+        let level = deflate.level.map_or(CompressionLevel::default(), CompressionLevel::new);
+        options = options.with_compression_level(level);
         if !deflate.keeps_context {
             options = options.server_no_context_takeover().client_no_context_takeover();
         }
