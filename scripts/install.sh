@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs what the build and the tests need, by package name; what is there already is left alone.
-#   install.sh [rust|c|chromium|python|node|autobahn]...    (default: all of them)
+#   install.sh [rust|c|chromium|python|node|proxies|autobahn]...    (default: all of them)
 # System packages come through apt (as root or with sudo); the rest goes into ${WSPLUG_PEERS:-~/.cache/wsplug}.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -75,6 +75,12 @@ node() {
     echo "$wanted" > "$folder/installed"
 }
 
+# Without the services that other packages of theirs would start.
+proxies() {
+    has tinyproxy && has microsocks && has stunnel ||
+        apt tinyproxy-bin microsocks stunnel4
+}
+
 autobahn() {
     c
     python
@@ -83,8 +89,8 @@ autobahn() {
 
 for part in "${@:-all}"; do
     case $part in
-        all) rust; c; chromium; python; node; autobahn ;;
-        rust | c | chromium | python | node | autobahn) "$part" ;;
+        all) rust; c; chromium; python; node; proxies; autobahn ;;
+        rust | c | chromium | python | node | proxies | autobahn) "$part" ;;
         *) echo "install.sh: nothing is called '$part'" >&2; exit 2 ;;
     esac
 done

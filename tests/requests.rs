@@ -5,8 +5,12 @@
 mod adversary;
 #[path = "support/cc.rs"]
 mod cc;
+#[path = "support/certs.rs"]
+mod certs;
 #[path = "support/host.rs"]
 mod host;
+#[path = "support/proxies.rs"]
+mod proxies;
 #[path = "support/script.rs"]
 mod script;
 
@@ -440,6 +444,56 @@ fn redirects_without_an_end_or_to_nowhere_fail_with_a_reason() {
     let options = json!({"url": server.url("/"), "followRedirects": true, "timeout": 1});
     connect(&host, options).fails(NETWORK, &["1000 ms", "upgrade request"]);
     assert!(began.elapsed() < PROMPTLY);
+}
+
+#[test]
+fn redirects_lead_into_tls_but_not_out_of_it_and_take_no_certificate_along() {
+    let (host, certs) = (host(), certs::Certs::new());
+    let (pair, own) = (certs.server(), certs.issue("/CN=me", "DNS:me"));
+    let authority = &certs.authority.cert;
+    let server = |client_authority: Option<&str>| {
+        let mut tls = json!({"certFile": pair.cert, "keyFile": pair.key});
+        if let Some(authority) = client_authority {
+            tls["clientCaFile"] = json!(authority);
+        }
+        let server = ask!(host, "server_create", json!({"port": 0, "tls": tls}))
+            .ok()
+            .reference;
+        ask!(host, "server_start", server, "{}").ok().body["port"].clone()
+    };
+    let tls = json!({
+        "caFile": authority, "certFile": own.cert, "keyFile": own.key, "serverName": "localhost",
+    });
+    let (open, strict) = (server(None), server(Some(authority)));
+    let strict = format!("wss://127.0.0.1:{strict}/");
+    let options = |url: &str| json!({"url": url, "tls": tls, "followRedirects": true});
+    connect(&host, options(&strict)).ok();
+    // The way into TLS; without `tls`, the system's authorities are asked, which do not know ours.
+    let there = format!("https://localhost:{open}/there");
+    let first = Script::of(vec![redirect(302, &there)]);
+    let reply = connect(
+        &host,
+        json!({"url": first.url("/"), "followRedirects": true}),
+    );
+    reply.fails(NETWORK, &["tls with \"localhost\"", "unknown"]);
+
+    let front = |script: &Script| proxies::RealProxy::stunnel(script.port, &pair.cert, &pair.key);
+    let scripts = [
+        (there.clone(), None),
+        (strict, Some("certificate")),
+        ("http://localhost/".to_owned(), Some("not encrypted")),
+    ];
+    for (location, failure) in scripts {
+        let script = Script::of(vec![redirect(307, &location)]);
+        let Some(front) = front(&script) else { return };
+        // stunnel was asked whether it listens: that was no request.
+        let url = format!("wss://127.0.0.1:{}/", front.port);
+        let reply = connect(&host, options(&url));
+        match failure {
+            None => assert_eq!(reply.ok().body["url"], there.replace("https", "wss")),
+            Some(part) => drop(reply.fails(NETWORK, &[part])),
+        }
+    }
 }
 
 #[test]

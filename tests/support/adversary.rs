@@ -222,6 +222,11 @@ impl Peer {
 
     /// The server's side of the next connection to `listener`, of which the request has been read.
     pub fn accept_tcp(listener: &TcpListener) -> Peer {
+        Peer::asked(Peer::accept_silently(listener).stream)
+    }
+
+    /// The next connection to `listener`, from which nothing has been read.
+    pub fn accept_silently(listener: &TcpListener) -> Peer {
         listener.set_nonblocking(true).unwrap();
         let deadline = Instant::now() + PROMPTLY;
         let stream = loop {
@@ -236,7 +241,7 @@ impl Peer {
             }
         };
         stream.set_nonblocking(false).unwrap();
-        Peer::asked(stream)
+        Peer::of(stream, false)
     }
 
     /// The server's side of a stream, of which the request has been read.

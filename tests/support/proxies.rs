@@ -1,4 +1,4 @@
-//! Real proxies as processes of their own: tinyproxy and microsocks, on free ports.
+//! Real proxies as processes of their own: tinyproxy, microsocks and stunnel, on free ports.
 //! Does not know what goes through them.
 #![allow(dead_code)] // Each test binary uses a part of it.
 
@@ -32,11 +32,29 @@ impl RealProxy {
     /// microsocks, with a user and a password or open to everybody; none where it is not installed.
     pub fn microsocks(login: Option<(&str, &str)>) -> Option<RealProxy> {
         RealProxy::start("microsocks", |port, _| {
-            let mut arguments = vec!["-i".into(), "127.0.0.1".into(), "-p".into(), port.to_string()];
+            let mut arguments = vec![
+                "-i".into(),
+                "127.0.0.1".into(),
+                "-p".into(),
+                port.to_string(),
+            ];
             if let Some((user, password)) = login {
                 arguments.extend(["-u", user, "-P", password].map(str::to_owned));
             }
             arguments
+        })
+    }
+
+    /// stunnel, which takes the TLS off what comes and passes it on to `target`; none where it is not installed.
+    pub fn stunnel(target: u16, cert: &str, key: &str) -> Option<RealProxy> {
+        RealProxy::start("stunnel", |port, folder| {
+            let config = format!(
+                "foreground = yes\npid =\ndebug = 5\n[front]\naccept = 127.0.0.1:{port}\n\
+                 connect = 127.0.0.1:{target}\ncert = {cert}\nkey = {key}\n"
+            );
+            let file = folder.join("stunnel.conf");
+            std::fs::write(&file, config).unwrap();
+            vec![file.display().to_string()]
         })
     }
 
@@ -57,11 +75,12 @@ impl RealProxy {
             .spawn();
         let Ok(child) = child else {
             let _ = std::fs::remove_dir_all(folder);
+            let advice = format!("{program} is missing: run scripts/install.sh proxies");
             assert!(
-                std::env::var_os("CI").is_none(),
-                "{program} is missing: scripts/install.sh proxies"
+                std::env::var("WSPLUG_SKIP_PEERS").is_ok_and(|skip| skip == "1"),
+                "{advice}, or set WSPLUG_SKIP_PEERS=1"
             );
-            eprintln!("{program} is missing (scripts/install.sh proxies): nothing was tested");
+            eprintln!("not tested: {advice}");
             return None;
         };
         let proxy = RealProxy {
