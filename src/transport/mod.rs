@@ -1,4 +1,4 @@
-//! Knows byte streams: TCP, and TLS over any of them; connecting, listening, reading and writing without a signal.
+//! Knows byte streams: TCP, Unix sockets, and TLS over any of them; connecting, listening, reading and writing without a signal.
 //! Does not know WebSocket or HTTP.
 
 mod connect;
