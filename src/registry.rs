@@ -3,6 +3,10 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Release},
+};
 
 use parking_lot::RwLock;
 
@@ -35,6 +39,8 @@ pub type RefMap<T> = HashMap<i32, T, BuildHasherDefault<RefHasher>>;
 pub struct Table<T, const SIGN: i32> {
     objects: RwLock<RefMap<T>>,
     counter: Counter,
+    /// Counts the refs that were let go.
+    removals: AtomicU64,
 }
 
 impl<T: Clone, const SIGN: i32> Table<T, SIGN> {
@@ -43,6 +49,7 @@ impl<T: Clone, const SIGN: i32> Table<T, SIGN> {
         Table {
             objects: RwLock::new(HashMap::with_hasher(BuildHasherDefault::new())),
             counter: Counter::new(),
+            removals: AtomicU64::new(0),
         }
     }
 
@@ -63,10 +70,16 @@ impl<T: Clone, const SIGN: i32> Table<T, SIGN> {
         self.objects.read().get(&reference).cloned()
     }
 
+    /// As long as this stays the same, what was found stands for its ref.
+    pub fn removals(&self) -> u64 {
+        self.removals.load(Acquire)
+    }
+
     /// Lets a ref go.
     pub fn remove(&self, reference: i32) -> Option<T> {
         let mut objects = self.objects.write();
         let removed = objects.remove(&reference);
+        self.removals.fetch_add(1, Release);
         if objects.capacity() > 1024 && objects.len() < objects.capacity() / 8 {
             objects.shrink_to(256);
         }
@@ -75,7 +88,9 @@ impl<T: Clone, const SIGN: i32> Table<T, SIGN> {
 
     /// Lets everything go, and the memory with it.
     pub fn clear(&self) {
-        *self.objects.write() = RefMap::default();
+        let mut objects = self.objects.write();
+        *objects = RefMap::default();
+        self.removals.fetch_add(1, Release);
     }
 
     /// Everything that is live now, in ascending order of age.
@@ -97,7 +112,9 @@ mod tests {
     fn a_ref_that_was_let_go_is_never_another_object() {
         let table: Table<i32, -1> = Table::new();
         assert_eq!(table.insert(|reference| reference), -1);
+        let removals = table.removals();
         table.remove(-1);
+        assert_ne!(table.removals(), removals);
         assert_eq!(table.insert(|reference| reference), -2);
         assert_eq!(table.find(-1), None);
         assert_eq!(table.all(), [-2]);

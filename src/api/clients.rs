@@ -1,7 +1,8 @@
 //! Knows the six commands of clients, and those of them that accepted connections understand too.
 //! Does not know how connections work.
 
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -329,9 +330,33 @@ pub fn client_send(client: i32, kind: Kind, data: &[u8]) -> Result<Sent> {
     if client_send_inline(client, kind, data) {
         return Ok(Sent::plain(data.len()));
     }
+    client_send_queued(client, kind, data)
+}
+
+thread_local! {
+    /// The connection to which this thread sent last, and what stands for that being so.
+    static LAST: RefCell<(i32, u64, Weak<Connection>)> = const { RefCell::new((0, 0, Weak::new())) };
+}
+
+/// The same where the calling thread is known not to deliver its messages inline.
+pub fn client_send_queued(client: i32, kind: Kind, data: &[u8]) -> Result<Sent> {
+    let removals = library::PEERS.removals();
+    let last = LAST.with_borrow(
+        |(known, at, last)| match *known == client && *at == removals {
+            true => last.upgrade(),
+            false => None,
+        },
+    );
+    if let Some(connection) = last {
+        return connection.send(kind, data);
+    }
     match find_peer(client)? {
         Peer::Own(own) => own.send(kind, data),
-        Peer::Accepted(connection) => connection.send(kind, data),
+        Peer::Accepted(connection) => {
+            let last = (client, removals, Arc::downgrade(&connection));
+            let _ = LAST.try_with(|known| known.replace(last));
+            connection.send(kind, data)
+        }
     }
 }
 

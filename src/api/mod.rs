@@ -18,7 +18,7 @@ mod values;
 
 pub use clients::{
     client_clear, client_create, client_find, client_messages, client_send, client_send_inline,
-    client_start, client_stop,
+    client_send_queued, client_start, client_stop,
 };
 pub use info::{client_info, info, server_info};
 pub use library::{init, shutdown};

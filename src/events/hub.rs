@@ -349,6 +349,8 @@ impl Hub {
             body.source.gate.wait_until_idle();
             body.source.gate.enter();
         }
+        let takes_messages = handler.takes_messages();
+        let inside = callback::enter();
         let mut count = 0;
         while !batch.is_done() && count < max {
             if body.source.is_silent() && !batch.is_final {
@@ -358,8 +360,14 @@ impl Hub {
             let event = body.event(batch.next);
             batch.next += 1;
             count += 1;
-            call(&*handler, &body.source, &body.tag, event);
+            match event {
+                Event::Message { kind, data, .. } if takes_messages => {
+                    handler.message(&body.source, kind, data);
+                }
+                event => call(&*handler, &body.source, &body.tag, event),
+            }
         }
+        drop(inside);
         drop(handler);
         body.source.gate.leave();
         count

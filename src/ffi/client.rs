@@ -96,6 +96,10 @@ pub unsafe extern "system" fn wsplug_client_send(
     unsafe { send(client, kind, data, length, reply) }
 }
 
+/// Everything that is not sent in the shortest way.
+///
+/// # Safety
+/// As for `wsplug_client_send`.
 #[inline(never)]
 unsafe fn send(
     client: i32,
@@ -105,13 +109,16 @@ unsafe fn send(
     reply: *mut *mut c_char,
 ) -> i32 {
     // SAFETY: the header's promise about data.
-    let send = || unsafe { api::client_send(client, self::kind(kind)?, bytes(data, length)?) };
+    let argument = || unsafe { Ok((self::kind(kind)?, bytes(data, length)?)) };
     if reply.is_null() {
+        let send =
+            || argument().and_then(|(kind, data)| api::client_send_queued(client, kind, data));
         return guard_status(|| match send() {
             Ok(_) => 0,
             Err(error) => error.status as i32,
         });
     }
+    let send = || argument().and_then(|(kind, data)| api::client_send(client, kind, data));
     // SAFETY: the header's promise about replies.
     unsafe { command(reply, || Ok(Reply::sent(send()))) }
 }
