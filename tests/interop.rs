@@ -1,7 +1,7 @@
 //! Conversations with Python's `websockets` and Node's `ws`, each as server and as client, and the examples in C.
 //!
-//! The sides are tests/interop/peer.c, peer.py and peer.js; each can be the server or the client. The client offers
-//! sub-protocols, exchanges empty, short and 16 MiB messages of both kinds, pings, asks for a ping, sends 1,000 messages
+//! The sides are tests/interop/peer.c, peer.py and peer.js; each can be the server or the client; `ws` also on a Unix
+//! socket, by the url that it would take itself. The client offers sub-protocols, exchanges empty, short and 16 MiB messages of both kinds, pings, asks for a ping, sends 1,000 messages
 //! back to back and checks that their echoes come complete and in order. Then connections are closed with 1000, 3000 and
 //! 4999, by either side, with a reason. The server prints one line for each connection, which is compared here.
 
@@ -44,6 +44,16 @@ fn node_ws_as_server() {
     if let Some(peer) = node() {
         converse(peer, wsplug());
     }
+}
+
+#[test]
+fn node_ws_as_server_on_a_unix_socket() {
+    let Some(mut peer) = node() else { return };
+    let path = std::env::temp_dir().join(format!("wsplug-{}.sock", std::process::id()));
+    let path = path.to_str().expect("the folder's name is UTF-8");
+    let server = Watched::start(peer.args(["server", path]));
+    assert_eq!(server.line_after("listening "), path);
+    converse_at(server, wsplug(), &format!("ws+unix:{path}:/"));
 }
 
 #[test]
@@ -104,10 +114,14 @@ fn node() -> Option<Command> {
     })
 }
 
-fn converse(mut server: Command, mut client: Command) {
+fn converse(mut server: Command, client: Command) {
     let server = Watched::start(server.arg("server"));
     let port = server.line_after("listening ");
-    let client = Watched::start(client.args(["client", &format!("ws://127.0.0.1:{port}/")]));
+    converse_at(server, client, &format!("ws://127.0.0.1:{port}/"));
+}
+
+fn converse_at(server: Watched, mut client: Command, url: &str) {
+    let client = Watched::start(client.args(["client", url]));
     let (_, status) = client.end();
     assert!(status.success(), "the client: {status}");
     let (mut connections, status) = server.end();

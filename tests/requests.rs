@@ -261,7 +261,7 @@ fn what_replies_show_can_be_passed_back_and_keeps_its_secrets() {
     let created = ask!(
         host,
         "client_create",
-        json!({"url": url, "enableAutomaticReconnection": false})
+        json!({"url": url, "enableAutomaticReconnection": false, "closeTimeoutMs": 100})
     )
     .ok();
     let client = created.reference;

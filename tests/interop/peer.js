@@ -1,14 +1,16 @@
-// One side of the conversation that tests/interop.rs describes, with Node's ws: `server`, or `client URL`.
+// One side of the conversation that tests/interop.rs describes, with Node's ws: `server`, `server SOCKET`, or `client URL`.
 'use strict';
 const assert = require('node:assert');
 const { once, on } = require('node:events');
+const { createServer } = require('node:http');
 const { WebSocket, WebSocketServer } = require('ws');
 
 const MIB = 1 << 20;
 
-async function server() {
+async function server(socket) {
+  const http = socket && createServer().listen(socket);
   const listening = new WebSocketServer({
-    host: '127.0.0.1', port: 0, maxPayload: 16 * MIB,
+    ...(http ? { server: http } : { host: '127.0.0.1', port: 0 }), maxPayload: 16 * MIB,
     handleProtocols: (offered) => (offered.has('two') ? 'two' : false),
   });
   listening.on('connection', (socket) => {
@@ -33,11 +35,14 @@ async function server() {
     socket.on('close', (code, reason) => {
       const end = askedToClose ? `closed ${code}` : `close ${code} ${reason} after ${numbers} numbers`;
       console.log(`protocol "${socket.protocol}", ${end}`);
-      if (quit) listening.close();
+      if (quit) {
+        listening.close();
+        http?.close();
+      }
     });
   });
   await once(listening, 'listening');
-  console.log('listening', listening.address().port);
+  console.log('listening', socket ?? listening.address().port);
   await once(listening, 'close');
 }
 
