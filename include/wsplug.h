@@ -124,7 +124,8 @@
 // One event in the host's hands. Freed with wsplug_event_free.
 typedef struct wsplug_event wsplug_event;
 
-// Takes events. Type is "open", "message", "fragment", "ping", "pong", "close", "error" or "drain"; context is a
+// Takes events. Type is "open", "message", "fragment", "ping", "pong", "close", "error", "drain",
+// "request" or "refused"; context is a
 // JSON object. Everything is valid until the callback returns. It must not throw, longjmp or end its thread.
 typedef void (WSPLUG_API *wsplug_event_callback)(int32_t server, int32_t client, const char *type,
         const char *context, const char *worker, int32_t window, int32_t process, void *user_data);
@@ -139,6 +140,15 @@ typedef void (WSPLUG_API *wsplug_log_callback)(int32_t level, const char *messag
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
+
+// Lets a client in that a "request" event told of, with "protocol" (one that it offers), "headers" of the answer, or nothing
+// of the kind. From any thread, in the callback or later. "open" follows, or "refused" if the client has left meanwhile; until
+// "open" nothing can be sent. WSPLUG_WRONG_STATE if it was answered before, WSPLUG_UNKNOWN_REF if "refused" has come.
+int32_t WSPLUG_API wsplug_client_accept(int32_t client, const char *options, char **reply);
+
+// Sends a client away that a "request" event told of, with an HTTP "status" (403), "headers" and a "body". From any
+// thread, in the callback or later. "refused" follows, and the ref is gone. Statuses as wsplug_client_accept.
+int32_t WSPLUG_API wsplug_client_reject(int32_t client, const char *options, char **reply);
 
 // Makes a client, which is not connected yet. Its ref, positive, is written to *client, 0 on failure; the
 // reply is its whole configuration and "ref". Let it go with wsplug_client_clear.

@@ -75,6 +75,17 @@ impl<T: Clone, const SIGN: i32> Table<T, SIGN> {
         self.removals.load(Acquire)
     }
 
+    /// Puts another object behind a ref; false if it was let go.
+    pub fn replace(&self, reference: i32, object: T) -> bool {
+        match self.objects.write().get_mut(&reference) {
+            Some(known) => {
+                *known = object;
+                true
+            }
+            None => false,
+        }
+    }
+
     /// Lets a ref go.
     pub fn remove(&self, reference: i32) -> Option<T> {
         let mut objects = self.objects.write();

@@ -11,7 +11,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use adversary::{Frame, Peer, listener, url};
+use adversary::{Frame, Peer, listener, request_to, url};
 use serde_json::{Map, Value, json};
 use wsplug::api::{self, Reply};
 use wsplug::error::Status;
@@ -251,6 +251,8 @@ fn options_page() -> String {
             "Of create, start and stop of both; in force from the next start on.",
         ),
         ("Start of a client", "Of `wsplug_client_start`."),
+        ("Accept", "Of `wsplug_client_accept`."),
+        ("Reject", "Of `wsplug_client_reject`."),
         ("Stop", "Of `wsplug_server_stop` and `wsplug_client_stop`."),
         ("Send of a server", "Of `wsplug_server_send`."),
         (
@@ -617,7 +619,7 @@ fn the_samples_of_events_are_real() {
         }
         assert!(of_type.is_empty(), "{event}: {of_type:?} has no sample");
     }
-    assert_eq!(samples, 10);
+    assert_eq!(samples, 12);
 }
 
 /// Values that are others each time.
@@ -693,6 +695,19 @@ fn real_events() -> HashMap<&'static str, Vec<Value>> {
     while api::client_send(slow, Kind::Binary, &[0; 65536]).is_ok() {}
     std::thread::spawn(move || while peer.swallow(1 << 20) > 0 {});
     keep("drain", next(server, "drain"));
+    done(api::server_clear(server));
+
+    let options = json!({"port": 0, "admission": "ask"});
+    let (_, server) = created(api::server_create(&options.to_string()));
+    let started = done(api::server_start(server, ""));
+    let mut asking = Peer::tcp(started["port"].as_u64().unwrap() as u16);
+    let headers = "Cookie: session=1234\r\nSec-WebSocket-Protocol: chat\r\n";
+    asking.send_bytes(request_to("127.0.0.1", "/room?name=ann", headers).as_bytes());
+    let asked = next(server, "request");
+    let client = asked["client"].as_i64().unwrap() as i32;
+    keep("request", asked);
+    done(api::client_reject(client, r#"{"status":401}"#));
+    keep("refused", next(server, "refused"));
     done(api::server_clear(server));
 
     let refuses = listener();

@@ -520,6 +520,89 @@ mod server {
     }
 
     #[test]
+    fn require_protocol() {
+        let server = Server::start(json!({"protocols": ["soap"], "requireProtocol": true}));
+        assert_eq!(answer(server.port, "/", "").status, 400);
+        let offer = "Sec-WebSocket-Protocol: x, soap\r\n";
+        assert_eq!(answer(server.port, "/", offer).status, 101);
+    }
+
+    #[test]
+    fn allow() {
+        let server = Server::start(json!({"allow": ["10.0.0.0/8"]}));
+        assert_eq!(answer(server.port, "/", "").status, 403);
+        let server = Server::start(json!({"allow": "127.0.0.0/8"}));
+        assert_eq!(answer(server.port, "/", "").status, 101);
+    }
+
+    #[test]
+    fn deny() {
+        let server = Server::start(json!({"deny": ["127.0.0.1"]}));
+        assert_eq!(answer(server.port, "/", "").status, 403);
+    }
+
+    #[test]
+    fn trusted_proxies() {
+        let forwarded = "X-Forwarded-For: 1.2.3.4\r\n";
+        for (options, ip) in [
+            (json!({"trustedProxies": ["127.0.0.1"]}), "1.2.3.4"),
+            (json!({}), "127.0.0.1"),
+        ] {
+            let server = Server::start(options);
+            assert_eq!(answer(server.port, "/", forwarded).status, 101);
+            assert_eq!(server.event("open")["context"]["remoteIp"], ip);
+        }
+    }
+
+    #[test]
+    fn proxy_protocol() {
+        let server = Server::start(json!({"proxyProtocol": true, "trustedProxies": ["127.0.0.1"]}));
+        let line = "PROXY TCP4 1.2.3.4 127.0.0.1 77 80\r\n";
+        let request = format!("{line}{}", adversary::request(""));
+        assert_eq!(Peer::http(server.port, request).unwrap().status, 101);
+        let open = server.event("open");
+        assert_eq!(open["context"]["remoteIp"], "1.2.3.4");
+        assert_eq!(open["context"]["remotePort"], 77);
+    }
+
+    #[test]
+    fn admission() {
+        let server = Server::start(json!({"admission": "ask"}));
+        let mut peer = Peer::tcp(server.port);
+        peer.send_bytes(adversary::request("").as_bytes());
+        let client = server.event("request")["client"].as_i64().unwrap() as i32;
+        command(|reply| unsafe { wsplug_client_accept(client, ptr::null(), reply) }).unwrap();
+        assert_eq!(peer.response(PROMPTLY).unwrap().status, 101);
+        let error = refused(wsplug_server_create, json!({"admission": "maybe"}));
+        assert_eq!(error["option"], "admission");
+    }
+
+    #[test]
+    fn admission_timeout_ms() {
+        let server = Server::start(json!({"admission": "ask", "admissionTimeoutMs": 200}));
+        assert_eq!(answer(server.port, "/", "").status, 503);
+        assert_eq!(server.event("refused")["context"]["status"], 503);
+    }
+
+    #[test]
+    fn max_pending_requests() {
+        let server = Server::start(json!({"admission": "ask", "maxPendingRequests": 1}));
+        let mut first = Peer::tcp(server.port);
+        first.send_bytes(adversary::request("").as_bytes());
+        let client = server.event("request")["client"].as_i64().unwrap() as i32;
+        assert_eq!(answer(server.port, "/", "").status, 503);
+        command(|reply| unsafe { wsplug_client_accept(client, ptr::null(), reply) }).unwrap();
+        assert_eq!(first.response(PROMPTLY).unwrap().status, 101);
+    }
+
+    #[test]
+    fn refused_requests() {
+        let server = Server::start(json!({"refused": true, "path": "/a"}));
+        assert_eq!(answer(server.port, "/b", "").status, 404);
+        assert_eq!(server.event("refused")["context"]["rule"], "path");
+    }
+
+    #[test]
     fn max_per_ip() {
         let server = Server::start(json!({"maxPerIp": 1}));
         let first = Peer::client(server.port);

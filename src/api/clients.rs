@@ -21,6 +21,7 @@ use crate::error::{Error, Result, Status};
 use crate::events::{Channel, OpenInfo, Source, headers_object, retire};
 use crate::library::{self, Peer};
 use crate::protocol::{Kind, close};
+use crate::server::Verdict;
 use crate::transport::is_network_thread;
 
 /// Beyond their time-outs, what connecting and closing leave to the system.
@@ -41,7 +42,15 @@ fn find_own(client: i32) -> Result<(Arc<Client>, Shared<ClientOptions>)> {
         (Peer::Accepted(_), _) => Err(Error::wrong_state(format!(
             "connection {client} was accepted by a server; it cannot be started"
         ))),
+        (Peer::Asking(_), _) => Err(is_asking(client)),
     }
+}
+
+/// What cannot be done with a client that is not let in yet.
+pub fn is_asking(client: i32) -> Error {
+    Error::wrong_state(format!(
+        "client {client} waits for wsplug_client_accept or wsplug_client_reject"
+    ))
 }
 
 /// Makes a client. Its ref is the second value.
@@ -252,6 +261,7 @@ fn stop(client: i32, options: &str) -> Result<Map<String, Value>> {
     match peer {
         Peer::Own(_) => stop_own(client, &given, &options),
         Peer::Accepted(connection) => stop_accepted(&connection, &given, &options),
+        Peer::Asking(_) => Err(is_asking(client)),
     }
 }
 
@@ -357,6 +367,7 @@ pub fn client_send_queued(client: i32, kind: Kind, data: &[u8]) -> Result<Sent> 
             let _ = LAST.try_with(|known| known.replace(last));
             connection.send(kind, data)
         }
+        Peer::Asking(_) => Err(is_asking(client)),
     }
 }
 
@@ -390,6 +401,10 @@ fn clear(client: i32) -> Result<Map<String, Value>> {
         Some(Peer::Accepted(connection)) => {
             connection.close(close::NORMAL, reason);
             retire(&connection.source, close::NORMAL, reason);
+        }
+        Some(Peer::Asking(question)) => {
+            retire(&question.source, close::NORMAL, reason);
+            question.answer(Verdict::Forget);
         }
     }
     Ok(reply)

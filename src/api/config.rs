@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::options::{
     ClientOptions, ConnectionOptions, Name, Options, ServerOptions, TagOptions, ignored,
 };
-use super::values::{Int, Paths};
+use super::values::{Admission, Int, Paths};
 use crate::client::{self, Backoff, Target};
 use crate::connection::Settings;
 use crate::error::{Error, Result};
@@ -74,6 +74,8 @@ impl Config<ServerOptions> {
                 handshake_timeout: millis(own.handshake_timeout),
                 head: self.head_limits(),
                 tls: tls.transpose()?,
+                trusted: own.trusted_proxies.clone(),
+                proxy_protocol: own.proxy_protocol,
             },
             max_connections: own.max_connections.0 as usize,
             max_per_ip: own.max_per_ip.0 as usize,
@@ -81,7 +83,13 @@ impl Config<ServerOptions> {
             paths: own.paths.0.clone(),
             origins: own.origins.clone(),
             protocols: own.protocols.0.clone(),
+            requires_protocol: own.require_protocol,
             auth: own.auth.clone(),
+            allow: own.allow.clone(),
+            deny: own.deny.clone(),
+            ask: (own.admission == Admission::Ask).then(|| millis(own.admission_timeout)),
+            max_requests: own.max_requests.0 as usize,
+            tells_refused: own.refused,
             files: own.files.0.clone(),
             settings: self.settings(false),
         })
@@ -334,6 +342,25 @@ impl ServerOptions {
         if let Some(Paths(path)) = self.path.take() {
             self.paths = Paths(path);
         }
+    }
+}
+
+impl ServerOptions {
+    /// What cannot be without another option.
+    pub fn check(&self) -> Result<()> {
+        if self.proxy_protocol && self.trusted_proxies.is_empty() {
+            return Err(Error::option(
+                "proxyProtocol",
+                "proxyProtocol needs trustedProxies: only these may say whom they pass on",
+            ));
+        }
+        if self.require_protocol && self.protocols.0.is_empty() {
+            return Err(Error::option(
+                "requireProtocol",
+                "requireProtocol needs protocols, one of which a client must offer",
+            ));
+        }
+        Ok(())
     }
 }
 

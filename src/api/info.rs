@@ -9,7 +9,7 @@ use super::reply::{self, Reply};
 use crate::client::Client;
 use crate::connection::{Connection, Counters, Report};
 use crate::error::{Error, Result};
-use crate::events::{OpenInfo, headers_object, tls_value};
+use crate::events::{OpenInfo, cookies_object, headers_object, tls_of};
 use crate::library::{self, Peer};
 use crate::server::{self, Server};
 
@@ -87,18 +87,31 @@ pub fn client_info(client: i32) -> Reply {
                     counters += report.counters;
                     show_connection(&connection, &report, counters, &mut fields);
                 }
-                _ => {
-                    show_about(&OpenInfo::default(), &mut fields);
-                    fields.insert("connectedAt".into(), 0.into());
-                    fields.insert("roundTripMs".into(), Value::Null);
-                    fields.insert("bufferedAmount".into(), 0.into());
-                    show_counters(&counters, &mut fields);
-                }
+                _ => show_nothing(&counters, &mut fields),
             }
+            fields
+        }
+        Peer::Asking(question) => {
+            let mut fields = Map::new();
+            fields.insert("success".into(), true.into());
+            fields.insert("ref".into(), client.into());
+            fields.insert("server".into(), question.source.server().into());
+            fields.insert("name".into(), "".into());
+            fields.insert("state".into(), "asking".into());
+            show_nothing(&Counters::default(), &mut fields);
             fields
         }
     });
     Reply::of(fields, |fields| reply::object(fields, &[("ref", 0.into())]))
+}
+
+/// What a connection that is not there has.
+fn show_nothing(counters: &Counters, fields: &mut Map<String, Value>) {
+    show_about(&OpenInfo::default(), fields);
+    fields.insert("connectedAt".into(), 0.into());
+    fields.insert("roundTripMs".into(), Value::Null);
+    fields.insert("bufferedAmount".into(), 0.into());
+    show_counters(counters, fields);
 }
 
 fn show_server(server: &Server, report: &server::Report) -> Map<String, Value> {
@@ -187,11 +200,6 @@ fn show_about(info: &OpenInfo, fields: &mut Map<String, Value>) {
             .and_then(|(_, value)| value.as_str())
             .unwrap_or_default()
     };
-    let cookies: Map<String, Value> = header("cookie")
-        .split(';')
-        .filter_map(|pair| pair.trim().split_once('='))
-        .map(|(name, value)| (name.to_owned(), value.into()))
-        .collect();
     fields.insert("uri".into(), info.uri.as_str().into());
     if !info.url.is_empty() {
         // Where redirects led.
@@ -200,12 +208,12 @@ fn show_about(info: &OpenInfo, fields: &mut Map<String, Value>) {
     fields.insert("path".into(), path.into());
     fields.insert("query".into(), query.into());
     fields.insert("origin".into(), header("origin").into());
-    fields.insert("cookies".into(), cookies.into());
+    fields.insert("cookies".into(), cookies_object(&info.headers).into());
     fields.insert("protocol".into(), info.protocol.as_str().into());
     fields.insert("extensions".into(), info.extensions.as_str().into());
     fields.insert("remoteIp".into(), info.remote_ip.as_str().into());
     fields.insert("remotePort".into(), info.remote_port.into());
-    fields.insert("tls".into(), tls_value(info.tls.as_ref()));
+    fields.insert("tls".into(), tls_of(info.tls.as_ref(), info.tls_at_proxy));
     fields.insert("headers".into(), headers.into());
 }
 

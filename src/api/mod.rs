@@ -1,6 +1,7 @@
 //! Knows the commands: what their options mean, what they do below, what they reply.
 //! Does not know pointers or frames.
 
+mod admission;
 mod clients;
 mod config;
 mod info;
@@ -16,6 +17,7 @@ mod servers;
 mod tls;
 mod values;
 
+pub use admission::{client_accept, client_reject};
 pub use clients::{
     client_clear, client_create, client_find, client_messages, client_send, client_send_inline,
     client_send_queued, client_start, client_stop,
@@ -42,6 +44,8 @@ pub fn option_groups() -> Vec<(&'static str, Vec<Row>)> {
         ("Client", options::ClientOptions::rows()),
         ("Server and client", options::ConnectionOptions::rows()),
         ("Start of a client", options::StartOptions::rows()),
+        ("Accept", options::AcceptOptions::rows()),
+        ("Reject", options::RejectOptions::rows()),
         ("Stop", options::StopOptions::rows()),
         ("Send of a server", options::SendOptions::rows()),
         ("Messages", options::MessagesOptions::rows()),

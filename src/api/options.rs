@@ -7,15 +7,16 @@ use super::json;
 use super::requests::{ClientAuth, Redirects};
 use super::tls::{ClientTls, ServerTls};
 use super::values::{
-    Deflate, Files, HeaderFields, Hosts, Int, Int32, OptionValue, Paths, Protocols, Refs, Seconds,
-    Texts, nearest,
+    Admission, Deflate, Files, HeaderFields, Hosts, Int, Int32, OptionValue, Paths, Protocols,
+    Refs, Seconds, Texts, nearest,
 };
 use crate::error::{Error, Result};
 use crate::events::Dispatch;
 use crate::protocol::Role;
 use crate::protocol::deflate::Wishes;
 use crate::protocol::proxy::Choice;
-use crate::protocol::upgrade::{Auth, Origins};
+use crate::protocol::upgrade::Origins;
+use crate::server::{Auth, Networks};
 
 /// One row of the documentation.
 pub struct Row {
@@ -135,8 +136,26 @@ options! {
         "origins" origins: Origins = Origins::SameOrigin;
         /// Sub-protocols that the server speaks; the first of the client's list that is among them is agreed, none if none is.
         "protocols" protocols: Protocols = Protocols::default();
-        /// Who may connect at all: bearer tokens, or users with passwords; others get 401. {} is everybody. Never shown in replies.
+        /// Refuses clients that offer none of `protocols`, with 400.
+        "requireProtocol" require_protocol: bool = false;
+        /// Who may connect at all: bearer tokens, or users with passwords; others get 401. A password that begins as a hash of argon2 or bcrypt does ("$argon2id$", "$2b$") is one. {} is everybody. Never shown in replies.
         "auth" auth: Auth = Auth::default();
+        /// Addresses and networks from which clients may come, such as "10.0.0.0/8"; others get 403. [] is every one.
+        "allow" allow: Networks = Networks::default();
+        /// Addresses and networks from which clients may not come, also where `allow` has them; they get 403.
+        "deny" deny: Networks = Networks::default();
+        /// Addresses and networks of proxies that are believed when they say whom they pass on, in X-Forwarded-For or Forwarded (RFC 7239) and X-Forwarded-Proto: `remoteIp`, `tls`, `allow`, `deny` and `maxPerIp` are then about the client. What others say is not looked at.
+        "trustedProxies" trusted_proxies: Networks = Networks::default();
+        /// The proxies of `trustedProxies` begin each connection with the header of the PROXY protocol, version 1 or 2; without it they get 400.
+        "proxyProtocol" proxy_protocol: bool = false;
+        /// "rules": who fits the options is let in. "ask": the host is asked by a "request" event besides, and answers with wsplug_client_accept or wsplug_client_reject.
+        "admission" admission: Admission = Admission::Rules;
+        /// Milliseconds that the host may take to answer a "request"; beyond: 503.
+        "admissionTimeoutMs" admission_timeout: Int<1, 3_600_000> = Int(10_000);
+        /// Requests that wait for the host's answer; beyond: 503.
+        "maxPendingRequests" max_requests: Int<1, 10_000_000> = Int(1000);
+        /// Posts "refused" for each request that is not let in.
+        "refused" refused: bool = false;
         /// Files that plain GETs for exactly these paths are answered with, read anew each time; GETs for other paths get 404.
         "files" files: Files = Files::default();
         /// TLS: an object with certFile and keyFile (a path or PEM text; the chain behind the certificate), certificates (an array of such objects: the one for the name that a client asks for, else the first), clientCaFile (the authorities of clients, which then must show a certificate), minVersion, maxVersion ("1.2", "1.3"), ciphers and alpn (arrays). Files that change are read again without losing a connection.
@@ -243,6 +262,28 @@ options! {
     StartOptions {
         /// Returns once the connection is open or has failed; false: the events tell.
         "wait" wait: bool = true;
+    }
+}
+
+options! {
+    /// How a client that asks is let in.
+    AcceptOptions {
+        /// The sub-protocol, one of those that the client offers, or "" for none. Not given: as the option `protocols` has it.
+        "protocol" protocol: Option<String> = None;
+        /// Further header fields of the answer.
+        "headers" headers: HeaderFields = HeaderFields::default();
+    }
+}
+
+options! {
+    /// How a client that asks is sent away.
+    RejectOptions {
+        /// The HTTP status.
+        "status" status: Int<300, 599> = Int(403);
+        /// Further header fields of the answer.
+        "headers" headers: HeaderFields = HeaderFields::default();
+        /// What the answer says, as text/plain unless `headers` have another Content-Type. Not given: a sentence.
+        "body" body: Option<String> = None;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Knows how a host takes the messages of one connection, one by one.
 //! Does not know buffers.
 
-use super::clients::find_peer;
+use super::clients::{find_peer, is_asking};
 use super::pull;
 use crate::error::{Error, Result};
 use crate::events::{Received, hub};
@@ -18,6 +18,7 @@ pub fn client_receive(client: i32, timeout_ms: i32, capacity: usize) -> Result<R
             let source = &connection.source;
             hub().receive(source, capacity, timeout, || !source.is_open())
         }
+        Ok(Peer::Asking(_)) => return Err(is_asking(client)),
         Err(gone) => hub().receive_left(client, capacity).ok_or(gone)?,
     };
     match received {

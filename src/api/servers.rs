@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::events::{Channel, Source, retire_all};
 use crate::library::{self, Peer};
 use crate::protocol::{Kind, close};
-use crate::server::{Registrar, Server};
+use crate::server::{Question, Registrar, Server};
 use crate::transport::is_network_thread;
 
 /// Beyond its close time-out, what a stop leaves to the system.
@@ -32,8 +32,20 @@ impl Registrar for Peers {
         let peer = library::PEERS.insert(|client| Peer::Accepted(make(client)));
         match peer {
             Peer::Accepted(connection) => connection,
-            Peer::Own(_) => unreachable!("what was inserted comes back"),
+            Peer::Own(_) | Peer::Asking(_) => unreachable!("what was inserted comes back"),
         }
+    }
+
+    fn ask(&self, make: &mut dyn FnMut(i32) -> Arc<Question>) -> Arc<Question> {
+        let peer = library::PEERS.insert(|client| Peer::Asking(make(client)));
+        match peer {
+            Peer::Asking(question) => question,
+            Peer::Own(_) | Peer::Accepted(_) => unreachable!("what was inserted comes back"),
+        }
+    }
+
+    fn admit(&self, connection: &Arc<Connection>) -> bool {
+        library::PEERS.replace(connection.client, Peer::Accepted(connection.clone()))
     }
 
     fn remove(&self, client: i32) {
@@ -114,6 +126,7 @@ fn start(server: i32, options: &str) -> Result<Map<String, Value>> {
         let mut changed = config.clone();
         changed.apply(&given)?;
         changed.own.unite_paths();
+        changed.own.check()?;
         let plan = changed.plan()?;
         *config = changed;
         let channel = server.source.channel();

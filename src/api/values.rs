@@ -9,8 +9,9 @@ use super::json::type_of;
 use crate::events::Dispatch;
 use crate::protocol::Role;
 use crate::protocol::deflate::{Effort, Wishes};
-use crate::protocol::upgrade::{self, Auth, Origins};
+use crate::protocol::upgrade::{self, Origins};
 use crate::protocol::url::split_host_port;
+use crate::server::{Auth, Networks, Password};
 
 /// One kind of value.
 pub trait OptionValue: Sized {
@@ -432,6 +433,54 @@ impl OptionValue for Files {
     }
 }
 
+impl OptionValue for Networks {
+    fn read(value: &Value) -> Result<Self, String> {
+        let list = texts(value, Some(',')).ok_or_else(|| wrong::<Self>(value))?;
+        Networks::parse(list.iter().map(String::as_str)).map_err(refused)
+    }
+
+    fn show(&self) -> Option<Value> {
+        Some(self.texts().collect::<Vec<_>>().into())
+    }
+
+    fn expected() -> String {
+        "an array of addresses and networks such as \"10.0.0.0/8\"".into()
+    }
+}
+
+/// Who decides which clients are let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// The options.
+    Rules,
+    /// The host too.
+    Ask,
+}
+
+impl OptionValue for Admission {
+    fn read(value: &Value) -> Result<Self, String> {
+        match value.as_str() {
+            Some("rules") => Ok(Admission::Rules),
+            Some("ask") => Ok(Admission::Ask),
+            _ => Err(wrong::<Self>(value)),
+        }
+    }
+
+    fn show(&self) -> Option<Value> {
+        Some(
+            match self {
+                Admission::Rules => "rules",
+                Admission::Ask => "ask",
+            }
+            .into(),
+        )
+    }
+
+    fn expected() -> String {
+        "\"rules\" or \"ask\"".into()
+    }
+}
+
 impl OptionValue for Auth {
     fn read(value: &Value) -> Result<Self, String> {
         let object = value.as_object().ok_or_else(|| wrong::<Self>(value))?;
@@ -450,7 +499,10 @@ impl OptionValue for Auth {
                         let password = password
                             .as_str()
                             .ok_or_else(|| format!("the password of \"{user}\" must be a text"))?;
-                        auth.basic.push((user.clone(), password.to_owned()));
+                        let password = Password::read(password).map_err(|problem| {
+                            format!("has a hash of \"{user}\" that cannot be used: {problem}")
+                        })?;
+                        auth.basic.push((user.clone(), password));
                     }
                 }
                 other => {

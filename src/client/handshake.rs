@@ -195,6 +195,7 @@ async fn ask(
         headers: response.headers.0,
         protocol: accepted.protocol.unwrap_or_default(),
         extensions,
+        tls_at_proxy: false,
         remote_ip,
         remote_port,
         tls: tls_info(&stream),

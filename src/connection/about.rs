@@ -19,9 +19,12 @@ impl About {
             remote_port,
             // The stream knows.
             tls: _,
+            tls_at_proxy,
         } = info;
         let port = remote_port.to_string();
-        let fields = [uri, url, protocol, extensions, remote_ip, &port].map(String::as_str);
+        let at_proxy = tls_at_proxy.to_string();
+        let fields =
+            [uri, url, protocol, extensions, remote_ip, &port, &at_proxy].map(String::as_str);
         let names = headers
             .iter()
             .flat_map(|(name, value)| [name.as_str(), value.as_str()]);
@@ -40,6 +43,7 @@ impl About {
             extensions: next(),
             remote_ip: next(),
             remote_port: next().parse().unwrap_or_default(),
+            tls_at_proxy: next() == "true",
             ..OpenInfo::default()
         };
         while let (Some(name), Some(value)) = (parts.next(), parts.next()) {

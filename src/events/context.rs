@@ -3,9 +3,9 @@
 
 use data_encoding::BASE64;
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::{ErrorInfo, Event, OpenInfo, TlsInfo};
+use super::{ErrorInfo, Event, OpenInfo, RefusedInfo, RequestInfo, TlsInfo};
 use crate::error::Unsent;
 
 #[derive(Serialize)]
@@ -77,7 +77,9 @@ struct Failure<'a> {
 /// Appends the context of an event.
 pub fn write(event: &Event<'_>, out: &mut Vec<u8>) {
     match *event {
-        Event::Open(info) => json(&open(info), out),
+        Event::Open(info) => put(&open(info), out),
+        Event::Request(info) => put(&request(info), out),
+        Event::Refused(info) => put(&refused(info), out),
         Event::Message { data, wire, kind } => write_data(
             data,
             kind == crate::protocol::Kind::Binary,
@@ -108,7 +110,7 @@ pub fn write(event: &Event<'_>, out: &mut Vec<u8>) {
             reason,
             remote,
             unsent,
-        } => json(
+        } => put(
             &Close {
                 code,
                 reason,
@@ -117,9 +119,9 @@ pub fn write(event: &Event<'_>, out: &mut Vec<u8>) {
             },
             out,
         ),
-        Event::Error(info) => json(&failure(info), out),
+        Event::Error(info) => put(&failure(info), out),
         Event::Drain { buffered } => {
-            json(&serde_json::json!({ "bufferedAmount": buffered }), out);
+            put(&json!({ "bufferedAmount": buffered }), out);
         }
     }
 }
@@ -148,7 +150,7 @@ fn write_data(
         encoding,
         index,
     };
-    json(&context, out);
+    put(&context, out);
 }
 
 fn failure(info: &ErrorInfo) -> Failure<'_> {
@@ -184,13 +186,64 @@ fn open(info: &OpenInfo) -> Map<String, Value> {
     context.insert("extensions".into(), info.extensions.as_str().into());
     context.insert("remoteIp".into(), info.remote_ip.as_str().into());
     context.insert("remotePort".into(), info.remote_port.into());
-    context.insert("tls".into(), tls_value(info.tls.as_ref()));
+    context.insert("tls".into(), tls_of(info.tls.as_ref(), info.tls_at_proxy));
     context
 }
 
 /// What was agreed in TLS, or false.
 pub fn tls_value(info: Option<&TlsInfo>) -> Value {
-    info.map_or(false.into(), |info| serde_json::json!(info))
+    info.map_or(false.into(), |info| json!(info))
+}
+
+/// The same, or true where all that is known is that a trusted proxy says so.
+pub fn tls_of(info: Option<&TlsInfo>, is_at_proxy: bool) -> Value {
+    match is_at_proxy {
+        true => true.into(),
+        false => tls_value(info),
+    }
+}
+
+fn request(info: &RequestInfo) -> Value {
+    json!({
+        "method": info.method,
+        "uri": info.uri,
+        "path": info.path,
+        "query": info.query,
+        "headers": headers_object(&info.headers),
+        "cookies": cookies_object(&info.headers),
+        "protocols": info.protocols,
+        "remoteIp": info.remote_ip,
+        "remotePort": info.remote_port,
+        "tls": tls_of(info.tls.as_ref(), info.tls_at_proxy),
+    })
+}
+
+fn refused(info: &RefusedInfo) -> Value {
+    json!({
+        "status": info.status,
+        "rule": info.rule,
+        "reason": info.reason,
+        "method": info.method,
+        "uri": info.uri,
+        "origin": info.origin,
+        "remoteIp": info.remote_ip,
+        "remotePort": info.remote_port,
+    })
+}
+
+/// Cookies as a JSON object, with their values as they came; of the same name the first one counts (RFC 6265 § 5.4 puts the most
+/// specific first).
+pub fn cookies_object(headers: &[(String, String)]) -> Map<String, Value> {
+    let lines = headers
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("Cookie"));
+    let pairs = lines.flat_map(|(_, line)| line.split(';'));
+    let mut cookies = Map::new();
+    for (name, value) in pairs.filter_map(|pair| pair.split_once('=')) {
+        let value = value.trim().trim_matches('"');
+        cookies.entry(name.trim()).or_insert_with(|| value.into());
+    }
+    cookies
 }
 
 /// Headers as a JSON object; what came more than once is one list (RFC 9110 § 5.3; cookies: RFC 6265 § 5.4).
@@ -217,7 +270,7 @@ pub fn headers_object(headers: &[(String, String)]) -> Map<String, Value> {
     object
 }
 
-fn json(value: &impl Serialize, out: &mut Vec<u8>) {
+fn put(value: &impl Serialize, out: &mut Vec<u8>) {
     serde_json::to_writer(out, value)
         .expect("writing to memory cannot fail, and every key is a text");
 }

@@ -13,7 +13,7 @@ mod source;
 use std::ffi::CStr;
 use std::ffi::CString;
 
-pub use context::{headers_object, tls_value, write as write_context};
+pub use context::{cookies_object, headers_object, tls_of, tls_value, write as write_context};
 pub use hub::{Handler, Hub, begin_turns, end_turns, hub};
 pub use queue::Pulled;
 pub use retire::{retire, retire_all};
@@ -89,6 +89,8 @@ pub struct OpenInfo {
     pub remote_port: u16,
     /// What was agreed in TLS; none without.
     pub tls: Option<TlsInfo>,
+    /// The peer speaks TLS, as a trusted proxy says.
+    pub tls_at_proxy: bool,
 }
 
 /// What was agreed with the peer in TLS.
@@ -107,6 +109,52 @@ pub struct TlsInfo {
     pub peer_subject: String,
     /// SHA-256 of the peer's certificate in hexadecimal, or "".
     pub peer_fingerprint: String,
+}
+
+/// A client that asks to be let in.
+#[derive(Clone, Debug, Default)]
+pub struct RequestInfo {
+    /// The request's method.
+    pub method: String,
+    /// The request's target: path and query.
+    pub uri: String,
+    /// The path, as it came.
+    pub path: String,
+    /// What follows the `?`, or "".
+    pub query: String,
+    /// The client's headers, in order.
+    pub headers: Vec<(String, String)>,
+    /// The sub-protocols that it offers, its favourite first.
+    pub protocols: Vec<String>,
+    /// The client's address.
+    pub remote_ip: String,
+    /// The client's port.
+    pub remote_port: u16,
+    /// What was agreed in TLS; none without.
+    pub tls: Option<TlsInfo>,
+    /// The peer speaks TLS, as a trusted proxy says.
+    pub tls_at_proxy: bool,
+}
+
+/// A request that was not let in.
+#[derive(Clone, Debug, Default)]
+pub struct RefusedInfo {
+    /// The HTTP status that the client was told, 0 if it left before.
+    pub status: u16,
+    /// In words.
+    pub reason: String,
+    /// Which check refused, in a word.
+    pub rule: &'static str,
+    /// The request's method, "" if it was none.
+    pub method: String,
+    /// The request's target, "" if it was none.
+    pub uri: String,
+    /// The page's origin, or "".
+    pub origin: String,
+    /// The client's address.
+    pub remote_ip: String,
+    /// The client's port.
+    pub remote_port: u16,
 }
 
 /// Why something failed that was not asked for in this very moment.
@@ -131,6 +179,10 @@ pub struct ErrorInfo {
 pub enum Event<'a> {
     /// The connection is open.
     Open(&'a OpenInfo),
+    /// A client asks to be let in, and waits for the host's answer.
+    Request(&'a RequestInfo),
+    /// A client was not let in.
+    Refused(&'a RefusedInfo),
     /// A whole message.
     Message {
         /// Text or binary.
@@ -180,6 +232,8 @@ impl Event<'_> {
     pub fn type_name(&self) -> &'static CStr {
         match self {
             Event::Open(_) => c"open",
+            Event::Request(_) => c"request",
+            Event::Refused(_) => c"refused",
             Event::Message { .. } => c"message",
             Event::Fragment { .. } => c"fragment",
             Event::Ping(_) => c"ping",

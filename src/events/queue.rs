@@ -8,13 +8,15 @@ use bytes::Bytes;
 
 use super::payloads::{Payloads, Span};
 use super::source::Source;
-use super::{ErrorInfo, Event, OpenInfo, Tag, gate};
+use super::{ErrorInfo, Event, OpenInfo, RefusedInfo, RequestInfo, Tag, gate};
 use crate::error::Unsent;
 use crate::protocol::Kind;
 
 /// An event without its payload, which stands in its batch's bytes.
 pub enum Item {
     Open(Box<OpenInfo>),
+    Request(Box<RequestInfo>),
+    Refused(Box<RefusedInfo>),
     Message {
         kind: Kind,
         wire: u64,
@@ -51,13 +53,9 @@ impl Item {
     /// Bytes that it holds beside its payload.
     fn size(&self) -> usize {
         match self {
-            Item::Open(info) => {
-                let headers = info.headers.iter();
-                info.uri.len()
-                    + headers
-                        .map(|(name, value)| name.len() + value.len())
-                        .sum::<usize>()
-            }
+            Item::Open(info) => info.uri.len() + size_of_headers(&info.headers),
+            Item::Request(info) => 2 * info.uri.len() + size_of_headers(&info.headers),
+            Item::Refused(info) => info.uri.len() + info.origin.len() + info.reason.len(),
             Item::SharedFragment { data, .. } => data.len(),
             Item::Close { reason, .. } => reason.len(),
             Item::Error(info) => info.reason.len(),
@@ -79,6 +77,8 @@ impl Item {
         let mut store = |data: &[u8]| payloads.keep(data);
         match event {
             Event::Open(info) => Item::Open(Box::new(info.clone())),
+            Event::Request(info) => Item::Request(Box::new(info.clone())),
+            Event::Refused(info) => Item::Refused(Box::new(info.clone())),
             Event::Message { kind, data, wire } => Item::Message {
                 kind,
                 wire,
@@ -112,6 +112,13 @@ impl Item {
             Event::Drain { buffered } => Item::Drain { buffered },
         }
     }
+}
+
+fn size_of_headers(headers: &[(String, String)]) -> usize {
+    headers
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum()
 }
 
 /// Events of one source that came together. Dropping it gives their credit back.
@@ -154,6 +161,8 @@ impl Body {
     pub fn event(&self, index: usize) -> Event<'_> {
         match &self.items[index] {
             Item::Open(info) => Event::Open(info),
+            Item::Request(info) => Event::Request(info),
+            Item::Refused(info) => Event::Refused(info),
             Item::Message { kind, wire, span } => Event::Message {
                 kind: *kind,
                 data: self.payloads.get(*span),

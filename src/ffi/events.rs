@@ -12,7 +12,8 @@ use crate::error::Status;
 use crate::events::{Handler, Pulled, Source, Tag, hub, write_context};
 use crate::protocol::Kind;
 
-/// Takes events. Type is "open", "message", "fragment", "ping", "pong", "close", "error" or "drain"; context is a
+/// Takes events. Type is "open", "message", "fragment", "ping", "pong", "close", "error", "drain",
+/// "request" or "refused"; context is a
 /// JSON object. Everything is valid until the callback returns. It must not throw, longjmp or end its thread.
 pub type wsplug_event_callback = Option<
     unsafe extern "system" fn(

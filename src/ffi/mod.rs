@@ -5,6 +5,7 @@
 // The preamble of the header is the safety contract of every function; it is not repeated at each.
 #![allow(clippy::missing_safety_doc)]
 
+mod admission;
 mod client;
 mod events;
 mod glue;
@@ -12,6 +13,7 @@ mod library;
 mod server;
 mod status;
 
+pub use admission::*;
 pub use client::*;
 pub use events::*;
 pub use library::*;

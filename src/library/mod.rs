@@ -17,7 +17,7 @@ use crate::events::hub;
 use crate::log;
 use crate::protocol::close;
 use crate::registry::Table;
-use crate::server::Server;
+use crate::server::{Question, Server};
 use crate::transport::Threads;
 
 use network::Network;
@@ -29,6 +29,8 @@ pub enum Peer {
     Own(Arc<Client>),
     /// A connection that a server accepted.
     Accepted(Arc<Connection>),
+    /// A client that waits for the host to let it in.
+    Asking(Arc<Question>),
 }
 
 /// Every server.
@@ -121,7 +123,7 @@ pub fn shutdown(timeout: Duration) -> Result<Status> {
         .into_iter()
         .filter_map(|peer| match peer {
             Peer::Own(client) => Some(client),
-            Peer::Accepted(_) => None,
+            Peer::Accepted(_) | Peer::Asking(_) => None,
         })
         .collect();
     for server in &servers {

@@ -101,6 +101,13 @@ impl Request {
         }
     }
 
+    /// The Host header's or the target's name, without port, as it is compared.
+    pub fn host_name(&self) -> String {
+        let host = self.host();
+        let name = split_host_port(host).map_or(host, |(name, _)| name);
+        name.trim_end_matches('.').to_ascii_lowercase()
+    }
+
     /// The length of the body that the head announces.
     pub fn content_length(&self) -> Option<u64> {
         self.headers
@@ -232,8 +239,10 @@ pub struct Refusal {
     pub message: String,
     /// In addition to those that every answer has; never with CR or LF.
     pub headers: Vec<(String, String)>,
-    /// What it is counted as, where the status does not tell.
-    pub cause: Option<&'static str>,
+    /// Which check refused, in a word.
+    pub rule: &'static str,
+    /// What is sent instead of the message.
+    pub body: Option<String>,
 }
 
 impl Refusal {
@@ -243,13 +252,14 @@ impl Refusal {
             status,
             message: message.into(),
             headers: Vec::new(),
-            cause: None,
+            rule: "request",
+            body: None,
         }
     }
 
-    /// Says what it is counted as.
-    pub fn because(mut self, cause: &'static str) -> Refusal {
-        self.cause = Some(cause);
+    /// Names the check.
+    pub fn because(mut self, rule: &'static str) -> Refusal {
+        self.rule = rule;
         self
     }
 
@@ -267,19 +277,26 @@ impl Refusal {
             .iter()
             .any(|(name, _)| name.eq_ignore_ascii_case("Upgrade"));
         let connection = if upgrade { "Upgrade, close" } else { "close" };
-        let mut text = format!(
-            "HTTP/1.1 {} {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: {connection}\r\n",
-            self.status,
-            reason_phrase(self.status),
-            self.message.len() + 1,
-        );
+        let message = format!("{}\n", self.message);
+        let body = self.body.as_ref().unwrap_or(&message);
+        let phrase = reason_phrase(self.status);
+        let mut text = format!("HTTP/1.1 {} {phrase}\r\n", self.status);
+        let has_type = |(name, _): &(String, String)| name.eq_ignore_ascii_case("Content-Type");
+        if !self.headers.iter().any(has_type) {
+            push_header(&mut text, "Content-Type", "text/plain; charset=utf-8");
+        }
+        // RFC 9110 § 15.4.5: such an answer has no content.
+        let has_body = self.status != 304;
+        if has_body {
+            push_header(&mut text, "Content-Length", &body.len().to_string());
+        }
+        push_header(&mut text, "Connection", connection);
         for (name, value) in &self.headers {
             push_header(&mut text, name, value);
         }
         text.push_str("\r\n");
-        if !head_only {
-            text.push_str(&self.message);
-            text.push('\n');
+        if has_body && !head_only {
+            text.push_str(body);
         }
         text.into_bytes()
     }
@@ -412,7 +429,8 @@ impl HeadScanner {
             return Err(Refusal::new(
                 431,
                 format!("the head has more than {} bytes", limits.bytes),
-            ));
+            )
+            .because("head"));
         }
         self.looked = bytes.len();
         Ok(None)
@@ -451,13 +469,24 @@ pub fn reason_phrase(status: u16) -> &'static str {
     match status {
         101 => "Switching Protocols",
         200 => "OK",
+        204 => "No Content",
+        206 => "Partial Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
         413 => "Content Too Large",
+        416 => "Range Not Satisfiable",
         426 => "Upgrade Required",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
@@ -653,7 +682,8 @@ fn lines_of<'a>(head: &'a [u8], limits: &Limits) -> Result<(&'a [u8], Headers), 
                 return Err(Refusal::new(
                     431,
                     format!("the head has more than {} headers", limits.headers),
-                ));
+                )
+                .because("head"));
             }
             headers.push(header_of(line, number)?);
         }

@@ -8,6 +8,7 @@ pub mod head;
 pub mod login;
 pub mod mask;
 pub mod proxy;
+pub mod proxy_header;
 pub mod receiver;
 pub mod redirect;
 pub mod tunnel;

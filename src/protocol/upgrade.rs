@@ -2,9 +2,7 @@
 //! Knows nothing of bytes on their way, of frames, nor of what an extension does.
 
 use std::collections::HashSet;
-use std::hint::black_box;
 
-use data_encoding::BASE64;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
@@ -416,82 +414,6 @@ pub fn check_response(response: &Response, request: &ClientRequest) -> Result<Ac
         protocol: protocol.map(str::to_owned),
         extensions,
     })
-}
-
-/// Who may connect. Not `Debug`: secrets stay out of logs.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Auth {
-    /// Tokens, any of which will do.
-    pub bearer: Vec<String>,
-    /// Names and passwords.
-    pub basic: Vec<(String, String)>,
-}
-
-impl Auth {
-    /// Whether each entry can be sent by a client at all.
-    pub fn check(&self) -> Result<(), String> {
-        let is_sendable =
-            |token: &String| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
-        if !self.bearer.iter().all(is_sendable) {
-            return Err("a bearer token must be visible ASCII characters, at least one".into());
-        }
-        // RFC 7617 § 2: the first colon ends the name.
-        match self.basic.iter().find(|(user, _)| user.contains(':')) {
-            Some((user, _)) => Err(format!("the user name {} contains a colon", shown(user))),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Checks the Authorization header; without entries in `auth` everyone may connect.
-pub fn check_auth(headers: &Headers, auth: &Auth) -> Result<(), Refusal> {
-    if auth.bearer.is_empty() && auth.basic.is_empty() {
-        return Ok(());
-    }
-    let given = once(headers, "Authorization").map_err(bad)?;
-    let (scheme, secret) = given
-        .and_then(|text| text.split_once(' '))
-        .unwrap_or_default();
-    let secret = secret.trim_start_matches(' ');
-    // Every entry is compared, whichever fits: the time tells nothing.
-    let mut fits = false;
-    if scheme.eq_ignore_ascii_case("Bearer") {
-        for token in &auth.bearer {
-            fits |= is_same_secret(secret, token);
-        }
-    } else if scheme.eq_ignore_ascii_case("Basic") {
-        for (user, password) in &auth.basic {
-            let expected = BASE64.encode(format!("{user}:{password}").as_bytes());
-            fits |= is_same_secret(secret, &expected);
-        }
-    }
-    if fits {
-        return Ok(());
-    }
-    let message = match given {
-        None => "the Authorization header is missing",
-        Some(_) => "the Authorization header does not fit",
-    };
-    let mut refusal = Refusal::new(401, message);
-    if !auth.bearer.is_empty() {
-        refusal = refusal.with("WWW-Authenticate", "Bearer");
-    }
-    if !auth.basic.is_empty() {
-        refusal = refusal.with(
-            "WWW-Authenticate",
-            "Basic realm=\"wsplug\", charset=\"UTF-8\"",
-        );
-    }
-    Err(refusal)
-}
-
-/// Takes as long for a near miss as for a wild guess; only the lengths can be told apart.
-fn is_same_secret(given: &str, expected: &str) -> bool {
-    let difference = given
-        .bytes()
-        .zip(expected.bytes())
-        .fold(0, |difference, (a, b)| black_box(difference | (a ^ b)));
-    given.len() == expected.len() && black_box(difference) == 0 && !expected.is_empty()
 }
 
 /// Scheme, host and port of a page, in lower case and with the default port filled in.
@@ -1349,86 +1271,5 @@ mod tests {
         .expect("valid");
         assert_eq!(own.host, "b:81");
         assert_eq!(own.headers, pairs(&[("authorization", "Bearer t")]));
-    }
-
-    #[test]
-    fn only_the_right_secret_is_let_in() {
-        let auth = Auth {
-            bearer: strings(&["first", "second"]),
-            basic: pairs(&[("Aladdin", "open sesame"), ("x", "é:y")]),
-        };
-        let check = |value: Option<&str>, auth: &Auth| {
-            let headers = value.map(|value| ("authorization".to_owned(), value.to_owned()));
-            check_auth(&Headers(headers.into_iter().collect()), auth)
-        };
-        for value in [
-            "Bearer first",
-            "bEARER  second",
-            "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
-            "basic eDrDqTp5",
-        ] {
-            assert_eq!(check(Some(value), &auth), Ok(()), "{value}");
-        }
-        for value in [
-            "Bearer",
-            "Bearer ",
-            "Bearer firs",
-            "Bearer first2",
-            "Bearer First",
-            "Basic first",
-            "first",
-            "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ",
-            "Basic Og==",
-            "Digest first",
-            "",
-        ] {
-            let refusal = check(Some(value), &auth).expect_err(value);
-            assert_eq!(refusal.status, 401, "{value}");
-            assert!(
-                refusal.message.contains("does not fit"),
-                "{value}: {refusal}"
-            );
-        }
-        let refusal = check(None, &auth).expect_err("missing");
-        assert!(refusal.message.contains("missing"), "{refusal}");
-        let answer = String::from_utf8(refusal.encode(false)).expect("text");
-        assert!(
-            answer.contains("\r\nWWW-Authenticate: Bearer\r\n"),
-            "{answer}"
-        );
-        assert!(
-            answer.contains("\r\nWWW-Authenticate: Basic realm="),
-            "{answer}"
-        );
-        assert_eq!(check(None, &Auth::default()), Ok(()));
-        let doubled = Headers(pairs(&[
-            ("Authorization", "Bearer first"),
-            ("Authorization", "Bearer first"),
-        ]));
-        assert_eq!(
-            check_auth(&doubled, &auth).map_err(|refusal| refusal.status),
-            Err(400)
-        );
-        let only_bearer = Auth {
-            bearer: strings(&["t"]),
-            basic: vec![],
-        };
-        let refusal = check(Some("Basic Og=="), &only_bearer).expect_err("no basic");
-        assert_eq!(refusal.headers, pairs(&[("WWW-Authenticate", "Bearer")]));
-    }
-
-    #[test]
-    fn secrets_that_cannot_be_sent_are_refused() {
-        let check = |bearer: &[&str], basic: &[(&str, &str)]| {
-            Auth {
-                bearer: strings(bearer),
-                basic: pairs(basic),
-            }
-            .check()
-        };
-        assert_eq!(check(&["t"], &[("u", "p:q"), ("", "")]), Ok(()));
-        assert!(check(&[""], &[]).is_err());
-        assert!(check(&["a b"], &[]).is_err());
-        assert!(check(&[], &[("a:b", "c")]).is_err());
     }
 }

@@ -2,27 +2,36 @@
 //! Does not know JSON or who hosts us.
 
 mod accept;
+mod admission;
+mod auth;
 mod files;
 mod handshake;
+mod networks;
 mod port;
+mod proxied;
+mod question;
 mod session;
 mod tally;
+mod verifier;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use crate::connection::{Connection, End, Owner, Settings};
 use crate::error::{Error, Result, Unsent};
 use crate::events::Source;
-use crate::protocol::upgrade::{Auth, Origins};
+use crate::protocol::upgrade::Origins;
 use crate::transport::Threads;
 
+pub use auth::{Auth, Password};
+pub use networks::Networks;
 pub use port::Entrance;
 use port::Port;
+pub use question::{Acceptance, Question, Verdict};
 use session::{Seat, Session, Sockets};
 pub use tally::Report;
 use tally::Tally;
@@ -48,6 +57,18 @@ pub struct Plan {
     pub origins: Origins,
     /// Sub-protocols that we know; empty: none is ever chosen.
     pub protocols: Vec<String>,
+    /// A client must offer one of them.
+    pub requires_protocol: bool,
+    /// Networks from which clients come; none: all.
+    pub allow: Networks,
+    /// Networks from which none comes.
+    pub deny: Networks,
+    /// The host is asked before a client is let in; how long it may take.
+    pub ask: Option<Duration>,
+    /// Clients that wait for the host's answer.
+    pub max_requests: usize,
+    /// Whether the host is told of requests that were refused.
+    pub tells_refused: bool,
     /// Who may connect at all.
     pub auth: Auth,
     /// Paths that answer plain GETs with a file.
@@ -96,6 +117,10 @@ fn common<'a>(ours: &'a [String], theirs: &[String]) -> Option<Option<&'a str>> 
 pub trait Registrar: Send + Sync {
     /// Lists the connection that `make` builds around a new ref.
     fn insert(&self, make: &mut dyn FnMut(i32) -> Arc<Connection>) -> Arc<Connection>;
+    /// Lists the request that `make` builds around a new ref.
+    fn ask(&self, make: &mut dyn FnMut(i32) -> Arc<Question>) -> Arc<Question>;
+    /// The ref of a request becomes its connection's; false if the host has let it go.
+    fn admit(&self, connection: &Arc<Connection>) -> bool;
     /// The ref is free again.
     fn remove(&self, client: i32);
 }

@@ -14,12 +14,12 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
 use super::accept;
+use super::networks::Networks;
 use super::session::{Session, Sockets};
 use crate::error::{Error, Result};
 use crate::log;
 use crate::protocol::head;
 use crate::protocol::head::Request;
-use crate::protocol::url::split_host_port;
 use crate::transport::{self, Listener, Threads, spawn_on, tls};
 
 /// Every port on which a server of this process listens.
@@ -38,6 +38,10 @@ pub struct Entrance {
     pub head: head::Limits,
     /// How TLS is spoken; none: it is not.
     pub tls: Option<tls::ServerConfig>,
+    /// Who is believed where it says whom it passes on.
+    pub trusted: Networks,
+    /// Trusted proxies begin with the PROXY protocol.
+    pub proxy_protocol: bool,
 }
 
 impl Entrance {
@@ -56,6 +60,8 @@ impl Entrance {
             ("maxHeadBytes", self.head.bytes == other.head.bytes),
             ("tls", self.tls == other.tls),
             ("maxHeaders", self.head.headers == other.head.headers),
+            ("trustedProxies", self.trusted == other.trusted),
+            ("proxyProtocol", self.proxy_protocol == other.proxy_protocol),
         ];
         let differs = pairs.into_iter().find(|(_, is_same)| !is_same);
         differs.map(|(option, _)| option)
@@ -208,7 +214,7 @@ impl Port {
 
     /// The server that a WebSocket is for: an exact host counts more than any, an exact path more than any.
     pub fn route(&self, request: &Request) -> Option<Arc<Session>> {
-        let host = name_of(request.host());
+        let host = request.host_name();
         let path = request.path();
         let members = self.members.lock();
         let fitting = members
@@ -233,7 +239,7 @@ impl Port {
 
     /// The servers that are meant where the request's host is, the one that names it first.
     pub fn at_host(&self, request: &Request) -> Vec<Arc<Session>> {
-        let host = name_of(request.host());
+        let host = request.host_name();
         let mut there: Vec<_> = {
             let members = self.members.lock();
             let fitting = members.iter().filter(|member| member.plan.has_host(&host));
@@ -242,12 +248,6 @@ impl Port {
         there.sort_by_key(|member| member.plan.hosts.is_empty());
         there
     }
-}
-
-/// The host without its port, as it is compared.
-fn name_of(host: &str) -> String {
-    let name = split_host_port(host).map_or(host, |(name, _)| name);
-    name.trim_end_matches('.').to_ascii_lowercase()
 }
 
 /// Lists a handshake as long as it lasts.

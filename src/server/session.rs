@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
@@ -23,6 +23,7 @@ pub struct Session {
     is_stopped: AtomicBool,
     end: watch::Sender<bool>,
     seats: Mutex<Seats>,
+    questions: AtomicUsize,
     /// For the port that waits until the host has credit again.
     ticket: Mutex<Ticket>,
 }
@@ -35,6 +36,7 @@ impl Session {
             is_stopped: AtomicBool::new(false),
             end: watch::Sender::new(false),
             seats: Mutex::new(Seats::default()),
+            questions: AtomicUsize::new(0),
             ticket: Mutex::new(Ticket::default()),
         })
     }
@@ -72,6 +74,27 @@ impl Session {
             }
         })
         .await;
+    }
+}
+
+/// Counts a request that waits for the host's answer.
+pub struct Turn(Arc<Session>);
+
+impl Turn {
+    /// Takes one, unless too many wait.
+    pub fn take(session: &Arc<Session>) -> Result<Turn, Refusal> {
+        let turn = Turn(session.clone());
+        if session.questions.fetch_add(1, SeqCst) >= session.plan.max_requests {
+            let message = "too many requests wait for the host's answer";
+            return Err(full("maxPendingRequests", message));
+        }
+        Ok(turn)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.questions.fetch_sub(1, SeqCst);
     }
 }
 
@@ -115,10 +138,10 @@ impl Seat {
     }
 }
 
-fn full(cause: &'static str, limit: &str) -> Refusal {
+fn full(rule: &'static str, limit: &str) -> Refusal {
     Refusal::new(503, limit)
         .with("Retry-After", "10")
-        .because(cause)
+        .because(rule)
 }
 
 impl Drop for Seat {

@@ -8,7 +8,6 @@ use parking_lot::Mutex;
 
 use super::Server;
 use crate::connection::{Connection, Counters};
-use crate::protocol::head::Refusal;
 
 /// What is counted once for each connection.
 #[derive(Default)]
@@ -35,18 +34,6 @@ impl Tally {
     pub fn refused(&self, cause: &'static str) {
         *self.0.lock().refused.entry(cause).or_default() += 1;
     }
-}
-
-/// What a refusal is counted as.
-pub fn cause(refusal: &Refusal) -> &'static str {
-    refusal.cause.unwrap_or(match refusal.status {
-        401 => "auth",
-        403 => "origin",
-        404 => "path",
-        431 => "head",
-        503 => "full",
-        _ => "request",
-    })
 }
 
 /// A server at one moment.

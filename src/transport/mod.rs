@@ -135,6 +135,22 @@ impl Stream {
         .await
     }
 
+    /// Fills the buffer, and reads no byte more.
+    pub async fn read_exactly(&self, buffer: &mut [u8]) -> io::Result<()> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            let rest = &mut buffer[filled..];
+            let read = std::future::poll_fn(|context| {
+                self.poll_read(context, &mut [IoSliceMut::new(rest)])
+            });
+            match read.await? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => filled += count,
+            }
+        }
+        Ok(())
+    }
+
     /// Writes everything.
     pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {

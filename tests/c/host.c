@@ -477,6 +477,8 @@ static int32_t perform(struct call *c)
         const void *bytes = data(c, 3, 1);
         return wsplug_client_send(number(c, 1), number(c, 2), bytes, c->length, c->want);
     }
+    IS("client_accept") return wsplug_client_accept(number(c, 1), text(c, 2), c->want);
+    IS("client_reject") return wsplug_client_reject(number(c, 1), text(c, 2), c->want);
     IS("client_clear") return wsplug_client_clear(number(c, 1), c->want);
     IS("client_info") return wsplug_client_info(number(c, 1), c->want);
     IS("client_messages") return wsplug_client_messages(number(c, 1), text(c, 2), c->want);
