@@ -143,3 +143,39 @@ fn part((name, _, cells, peers, rounds, seconds): (&str, &str, &str, &str, usize
 fn named(names: &str) -> Result<Vec<&'static Peer>, String> {
     names.split(',').map(|name| peer::named(name).ok_or(format!("no peer is called {name}"))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_has_peers_for_each_of_its_cells() {
+        let plan = Plan::read(std::iter::empty()).unwrap();
+        assert_eq!(plan.parts.len(), PARTS.len());
+        for part in &plan.parts {
+            for cell in &part.cells {
+                let count = part.peers.iter().filter(|peer| peer.takes_part(cell)).count();
+                assert!(count > 1, "{} {}", part.name, cell.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_peer_has_a_part() {
+        let plan = Plan::read(std::iter::empty()).unwrap();
+        let takes_part = |peer: &Peer| {
+            let has = |part: &Part| {
+                part.peers.iter().any(|of| of.name == peer.name) && part.cells.iter().any(|cell| peer.takes_part(cell))
+            };
+            plan.parts.iter().any(has)
+        };
+        PEERS.iter().for_each(|peer| assert!(takes_part(peer), "{}", peer.name));
+    }
+
+    #[test]
+    fn what_is_no_cell_is_refused() {
+        for name in ["", "L", "X1:16", "L1:16+x", "L0:16", "B500:16+d6", "L1:16+d0"] {
+            assert!(name.parse::<Cell>().is_err(), "{name}");
+        }
+    }
+}
