@@ -440,7 +440,7 @@ impl Receiver {
         let mut out = SCRATCH.take();
         out.clear();
         inflating.feed(payload, &mut out, limit)?;
-        inflating.finish(&mut out)?;
+        inflating.finish()?;
         incoming.end(inflating, &out);
         check_text(kind, &out)?;
         let wire = payload.len() as u64;
@@ -560,8 +560,7 @@ impl Receiver {
         }
         let mut message = self.message.take().expect("a data frame has begun");
         if let Some(mut inflating) = message.inflating.take() {
-            let (buffer, _) = message.buffer.vec();
-            inflating.finish(buffer)?;
+            inflating.finish()?;
             message.gather();
             if let Some(incoming) = &mut self.incoming {
                 incoming.end(inflating, &message.buffer.bytes);

@@ -364,6 +364,10 @@ fn a_message_that_was_cut_off_is_corrupt_too() {
             ("all but a little cut off", &good[..20]),
             ("a stored block cut off", b"\x00\x06\x00\xf9\xffHe"),
             (
+                "cut off in the table of a dynamic block",
+                b"\x6d\xd2\x4d\x6a\xc3\x40\x0c\x05\xe0\xab",
+            ),
+            (
                 "a final block without another behind it",
                 b"\xf3\x48\xcd\xc9\xc9\x07\x00",
             ),

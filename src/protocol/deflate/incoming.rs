@@ -3,7 +3,7 @@
 
 use zlib_rs::{Inflate, InflateFlush, Status};
 
-use super::{Agreed, Kept, OUTPUT, POOL, STEP, Window};
+use super::{Agreed, Kept, OUTPUT, POOL, STEP, TAIL, Window};
 use crate::protocol::{ProtocolError, Role};
 
 thread_local! {
@@ -130,16 +130,19 @@ impl Inflating {
         })
     }
 
-    /// Ends the message with what a sync flush would have ended with (RFC 7692 § 7.2.2). In a message that was cut off, these
-    /// bytes would become data, or leave a block open: then an empty block behind them is not one.
-    pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), ProtocolError> {
-        const END: [u8; 9] = [0x00, 0x00, 0xff, 0xff, 0x00, 0x00, 0x00, 0xff, 0xff];
-        let length = out.len();
-        let taken = self.0.total_in();
-        self.feed(&END, out, length as u64)
+    /// Ends the message with what a sync flush would have ended with (RFC 7692 § 7.2.2). Where the message was cut off, these
+    /// bytes become data, or less or more than they is needed to come to the end of a block.
+    pub fn finish(&mut self) -> Result<(), ProtocolError> {
+        const MORE: [u8; 9] = [0x00, 0x00, 0xff, 0xff, 0x00, 0x00, 0x00, 0xff, 0xff];
+        let (taken, given) = (self.0.total_in(), self.0.total_out());
+        let status = self
+            .0
+            .decompress(&MORE, &mut [0; 16], InflateFlush::Block)
             .map_err(|_| ProtocolError::CorruptData)?;
-        let expected = taken + END.len() as u64;
-        match out.len() == length && self.0.total_in() == expected {
+        let is_whole = status != Status::StreamEnd
+            && self.0.total_in() - taken == TAIL.len() as u64
+            && self.0.total_out() == given;
+        match is_whole {
             true => Ok(()),
             false => Err(ProtocolError::CorruptData),
         }
