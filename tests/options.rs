@@ -2,6 +2,8 @@
 
 #[path = "support/adversary.rs"]
 mod adversary;
+#[path = "support/certs.rs"]
+mod certs;
 
 use std::ffi::{CStr, CString, c_char};
 use std::net::TcpListener;
@@ -69,6 +71,18 @@ mod server {
         assert!(std::net::TcpStream::connect(("127.0.0.1", server.port)).is_err());
         let anywhere = Server::start(json!({"host": "0.0.0.0"}));
         assert!(std::net::TcpStream::connect(("127.0.0.2", anywhere.port)).is_ok());
+    }
+
+    #[test]
+    fn tls() {
+        let certs = certs::Certs::new();
+        let pair = certs.server();
+        let server = Server::start(json!({"tls": {"certFile": pair.cert, "keyFile": pair.key}}));
+        let url = format!("wss://localhost:{}/", server.port);
+        let trust = json!({"caFile": certs.authority.cert});
+        let client = Client::start(json!({"url": url, "tls": trust}));
+        assert_eq!(client.event("open")["context"]["tls"]["verified"], true);
+        assert_ne!(server.event("open")["context"]["tls"], false);
     }
 
     #[test]
@@ -909,6 +923,15 @@ mod client {
             peer.request
         );
         assert!(client.created.get("auth").is_none());
+    }
+
+    #[test]
+    fn tls() {
+        let listener = Listener::new();
+        let _client = Client::start(json!({"url": listener.url(), "tls": true}));
+        // The beginning of a handshake's record (RFC 8446 § 5.1).
+        let mut peer = Peer::accept_silently(&listener.socket);
+        assert_eq!(peer.bytes(2), [22, 3]);
     }
 
     #[test]
