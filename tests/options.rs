@@ -534,6 +534,32 @@ mod server {
     }
 
     #[test]
+    fn reuse_port() {
+        let first = Server::start(json!({"reusePort": true}));
+        assert_eq!(answer(first.port, "/", "").status, 101);
+    }
+
+    #[test]
+    fn health() {
+        let server = Server::start(json!({"health": "/health", "path": "/chat"}));
+        let ask = |method: &str, path: &str| {
+            let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+            Peer::http(server.port, head).unwrap()
+        };
+        let response = ask("GET", "/health?verbose");
+        assert_eq!((response.status, &response.body[..]), (200, &b"ok\n"[..]));
+        assert_eq!(response.header("cache-control"), Some("no-store"));
+        let response = ask("HEAD", "/health");
+        assert_eq!((response.status, response.body.len()), (200, 0));
+        assert_eq!(ask("POST", "/health").status, 405);
+        assert_eq!(ask("GET", "/chat").status, 426);
+        assert_eq!(answer(server.port, "/chat", "").status, 101);
+        let denied = Server::start(json!({"health": "/", "deny": ["127.0.0.1"]}));
+        let head = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+        assert_eq!(Peer::http(denied.port, head).unwrap().status, 403);
+    }
+
+    #[test]
     fn require_protocol() {
         let server = Server::start(json!({"protocols": ["soap"], "requireProtocol": true}));
         assert_eq!(answer(server.port, "/", "").status, 400);

@@ -195,3 +195,25 @@ fn a_server_that_leaves_a_shared_port_ends_only_its_own_handshakes() {
     assert!(soon(PROMPTLY, || scene.host.fds() == scene.ready().fds));
     scene.finish();
 }
+
+#[test]
+fn a_second_process_takes_a_port_over_with_reuse_port() {
+    let (old, new) = (Scene::new(), Scene::new());
+    let first = old.server(json!({"reusePort": true}));
+    let refuses = json!({"port": first.port});
+    let alone = ask!(new.host, "server_create", refuses).ok().reference;
+    ask!(new.host, "server_start", alone, "{}").fails(NETWORK, &["in use"]);
+    ask!(new.host, "server_clear", alone).ok();
+    let (mut stays, server) = connect(&old, first.port, "localhost", "/");
+    assert_eq!(server, first.reference);
+    let second = new.server(json!({"port": first.port, "reusePort": true}));
+    assert_eq!(second.port, first.port);
+    ask!(old.host, "server_stop", first.reference, "{}").ok();
+    assert_eq!(stays.close_frame(PROMPTLY).0, 1001);
+    for _ in 0..20 {
+        let (_, server) = connect(&new, second.port, "localhost", "/");
+        assert_eq!(server, second.reference);
+    }
+    old.finish();
+    new.finish();
+}

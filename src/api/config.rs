@@ -23,7 +23,7 @@ use crate::protocol::url::Url;
 use crate::protocol::{Role, close};
 use crate::registry::RefMap;
 use crate::server;
-use crate::transport::tls;
+use crate::transport::{CAN_REUSE_PORT, tls};
 
 /// The options of one object.
 #[derive(Clone)]
@@ -70,6 +70,7 @@ impl Config<ServerOptions> {
             port: own.port.0 as u16,
             entrance: server::Entrance {
                 backlog: own.backlog.0 as i32,
+                reuse_port: own.reuse_port,
                 max_pending: own.max_pending.0 as usize,
                 handshake_timeout: millis(own.handshake_timeout),
                 head: self.head_limits(),
@@ -91,6 +92,10 @@ impl Config<ServerOptions> {
             max_requests: own.max_requests.0 as usize,
             tells_refused: own.refused,
             files: own.files.0.clone(),
+            health: own
+                .health
+                .as_ref()
+                .and_then(|paths| paths.0.first().cloned()),
             settings: self.settings(false),
         })
     }
@@ -352,6 +357,12 @@ impl ServerOptions {
             return Err(Error::option(
                 "proxyProtocol",
                 "proxyProtocol needs trustedProxies: only these may say whom they pass on",
+            ));
+        }
+        if self.reuse_port && !CAN_REUSE_PORT {
+            return Err(Error::option(
+                "reusePort",
+                "reusePort is nothing that this system has",
             ));
         }
         if self.require_protocol && self.protocols.0.is_empty() {

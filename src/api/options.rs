@@ -118,6 +118,8 @@ options! {
         "host" host: String = "127.0.0.1".into();
         /// Connections that the system keeps until they are accepted.
         "backlog" backlog: Int<1, 65535> = Int(1024);
+        /// Lets other processes listen on the same port if they ask for it too; the system gives each a part of the new connections. So a second instance can take over before the first one is stopped. Not on Windows: an error there.
+        "reusePort" reuse_port: bool = false;
         /// Open connections; more are answered with 503. Never more than the process's limit of open files less 64.
         "maxConnections" max_connections: Int<1, 10_000_000> = Int(10_000);
         /// Connections from one address; beyond: 503. 0: no limit.
@@ -158,6 +160,8 @@ options! {
         "refused" refused: bool = false;
         /// Files that plain GETs for exactly these paths are answered with, read anew each time; GETs for other paths get 404.
         "files" files: Files = Files::default();
+        /// A path at which plain GETs and HEADs are answered with 200 as long as the server is started.
+        "health" health: Option<Paths> = None;
         /// TLS: an object with certFile and keyFile (a path or PEM text; the chain behind the certificate), certificates (an array of such objects: the one for the name that a client asks for, else the first), clientCaFile (the authorities of clients, which then must show a certificate), minVersion, maxVersion ("1.2", "1.3"), ciphers and alpn (arrays). Files that change are read again without losing a connection.
         "tls" tls: ServerTls = ServerTls::default();
     }

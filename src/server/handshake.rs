@@ -150,6 +150,7 @@ struct Visit {
 enum Next {
     Upgrade(Arc<Session>, Upgrade),
     File { path: PathBuf, head_only: bool },
+    Healthy { head_only: bool },
 }
 
 impl Visit {
@@ -164,6 +165,10 @@ impl Visit {
                 self.admit(session, request, upgrade, rest).await;
             }
             Ok(Next::File { path, head_only }) => self.send_file(&path, head_only).await,
+            Ok(Next::Healthy { head_only }) => {
+                let healthy = Refusal::new(200, "ok").with("Cache-Control", "no-store");
+                self.answer(&healthy, head_only, false).await;
+            }
             Err(refusal) => self.refuse(None, Some(&request), &refusal).await,
         }
     }
@@ -181,6 +186,13 @@ impl Visit {
                 admission::check_network(session, &self.caller)?;
                 return Ok(Next::File {
                     path: file.clone(),
+                    head_only: request.method == "HEAD",
+                });
+            }
+            let is_healthy = |session: &&Arc<Session>| session.plan.health.as_deref() == Some(path);
+            if let Some(session) = servers.iter().find(is_healthy) {
+                admission::check_network(session, &self.caller)?;
+                return Ok(Next::Healthy {
                     head_only: request.method == "HEAD",
                 });
             }

@@ -73,6 +73,8 @@ pub struct Plan {
     pub auth: Auth,
     /// Paths that answer plain GETs with a file.
     pub files: Vec<(String, PathBuf)>,
+    /// The path that tells whether the server is there.
+    pub health: Option<String>,
     /// How connections behave.
     pub settings: Arc<Settings>,
 }

@@ -30,6 +30,8 @@ static PORTS: Lazy<Mutex<Vec<Arc<Port>>>> = Lazy::new(Default::default);
 pub struct Entrance {
     /// Connections that the system keeps until we accept them.
     pub backlog: i32,
+    /// Other processes may listen on the same port.
+    pub reuse_port: bool,
     /// Connections whose handshake is not done; beyond, the oldest of them is closed unanswered.
     pub max_pending: usize,
     /// From the accept to our answer.
@@ -49,6 +51,7 @@ impl Entrance {
     fn difference(&self, other: &Entrance) -> Option<&'static str> {
         let pairs = [
             ("backlog", self.backlog == other.backlog),
+            ("reusePort", self.reuse_port == other.reuse_port),
             (
                 "maxPendingHandshakes",
                 self.max_pending == other.max_pending,
@@ -120,7 +123,8 @@ impl Port {
         threads: &Arc<Threads>,
     ) -> Result<Arc<Port>> {
         let entrance = session.plan.entrance.clone();
-        let bound = transport::bind(&addresses, entrance.backlog).map_err(Error::network)?;
+        let bound = transport::bind(&addresses, entrance.backlog, entrance.reuse_port)
+            .map_err(Error::network)?;
         let number = bound.port;
         for address in &mut addresses {
             address.set_port(number);

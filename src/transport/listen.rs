@@ -33,7 +33,7 @@ pub fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
 }
 
 /// Listens on `addresses`, which have one port; 0 takes a free one. Errors name the address and the system's reason.
-pub fn bind(addresses: &[SocketAddr], backlog: i32) -> Result<Bound, String> {
+pub fn bind(addresses: &[SocketAddr], backlog: i32, reuse_port: bool) -> Result<Bound, String> {
     let mut bound = Bound {
         listeners: Vec::new(),
         port: addresses.first().map_or(0, SocketAddr::port),
@@ -42,7 +42,7 @@ pub fn bind(addresses: &[SocketAddr], backlog: i32) -> Result<Bound, String> {
     for mut address in addresses.iter().copied() {
         // With port 0, the second address takes the port that the first was given.
         address.set_port(bound.port);
-        match listen(address, backlog) {
+        match listen(address, backlog, reuse_port) {
             Ok((listener, real)) => {
                 bound.port = real;
                 bound.listeners.push(listener);
@@ -77,7 +77,17 @@ fn libc_eafnosupport() -> i32 {
     10047
 }
 
-fn listen(address: SocketAddr, backlog: i32) -> io::Result<(StdListener, u16)> {
+/// Whether several processes can listen on one port here, each getting a part of the connections.
+pub const CAN_REUSE_PORT: bool = cfg!(all(
+    unix,
+    not(any(
+        target_os = "solaris",
+        target_os = "illumos",
+        target_os = "cygwin"
+    ))
+));
+
+fn listen(address: SocketAddr, backlog: i32, reuse_port: bool) -> io::Result<(StdListener, u16)> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -86,6 +96,16 @@ fn listen(address: SocketAddr, backlog: i32) -> io::Result<(StdListener, u16)> {
     // On Windows the same option would let two processes share the port.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
+    #[cfg(all(
+        unix,
+        not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))
+    ))]
+    socket.set_reuse_port(reuse_port)?;
+    #[cfg(not(all(
+        unix,
+        not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))
+    )))]
+    let _ = reuse_port;
     if address.is_ipv6() {
         // "::" is both families, as developers expect of "any address"; other addresses are one family anyway.
         socket.set_only_v6(!address.ip().is_unspecified())?;

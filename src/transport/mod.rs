@@ -8,7 +8,7 @@ mod threads;
 pub mod tls;
 
 pub use connect::{connect, connect_unix, resolve};
-pub use listen::{Listener, addresses, bind};
+pub use listen::{CAN_REUSE_PORT, Listener, addresses, bind};
 pub use threads::{Threads, is_network_thread, mark_network_thread, spawn_on};
 
 use std::cell::RefCell;
