@@ -3,18 +3,22 @@
 //! The sides are tests/interop/peer.c, peer.py and peer.js; each can be the server or the client; `ws` also on a Unix
 //! socket, by the url that it would take itself. The client offers sub-protocols, exchanges empty, short and 16 MiB messages of both kinds, pings, asks for a ping, sends 1,000 messages
 //! back to back and checks that their echoes come complete and in order. Then connections are closed with 1000, 3000 and
-//! 4999, by either side, with a reason. The server prints one line for each connection, which is compared here.
+//! 4999, by either side, with a reason; all of it over TLS too. The server prints one line for each connection, which is compared here.
 
 #[path = "support/cc.rs"]
 mod cc;
+#[path = "support/certs.rs"]
+mod certs;
 #[path = "support/interop_examples.rs"]
 mod interop_examples;
 #[path = "support/interop_peers.rs"]
 mod interop_peers;
 
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use cc::Flavour;
+use certs::Certs;
 use interop_peers::Watched;
 use nix::sys::signal::Signal;
 
@@ -59,6 +63,91 @@ fn node_ws_as_server_on_a_unix_socket() {
 #[test]
 fn wsplug_on_both_sides() {
     converse(wsplug(), wsplug());
+}
+
+#[test]
+fn python_websockets_as_client_over_tls() {
+    if let Some(peer) = python() {
+        converse_over_tls(wsplug(), peer);
+    }
+}
+
+#[test]
+fn python_websockets_as_server_over_tls() {
+    if let Some(peer) = python() {
+        converse_over_tls(peer, wsplug());
+    }
+}
+
+#[test]
+fn node_ws_as_client_over_tls() {
+    if let Some(peer) = node() {
+        converse_over_tls(wsplug(), peer);
+    }
+}
+
+#[test]
+fn node_ws_as_server_over_tls() {
+    if let Some(peer) = node() {
+        converse_over_tls(peer, wsplug());
+    }
+}
+
+#[test]
+fn wsplug_on_both_sides_over_tls() {
+    converse_over_tls(wsplug(), wsplug());
+}
+
+/// OpenSSL verifies the certificate, and what is typed into it goes through.
+#[test]
+fn openssl_s_client_upgrades() {
+    let certs = Certs::new();
+    let pair = certs.server();
+    let mut server = wsplug();
+    server.envs([("PEER_CERT", &pair.cert), ("PEER_KEY", &pair.key)]);
+    let server = Watched::start(server.arg("server"));
+    let address = format!("localhost:{}", server.line_after("listening "));
+    for version in ["-tls1_2", "-tls1_3"] {
+        let mut client = Command::new("openssl");
+        client.args([
+            "s_client",
+            "-connect",
+            &address,
+            "-CAfile",
+            &certs.authority.cert,
+        ]);
+        client.args([
+            "-verify_return_error",
+            "-verify_hostname",
+            "localhost",
+            "-quiet",
+            "-ign_eof",
+        ]);
+        let mut client = client
+            .arg(version)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("openssl is installed");
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        // Behind the request a close frame: 1000, masked with zeroes.
+        let all = [request.as_bytes(), b"\x88\x82\0\0\0\0\x03\xe8"].concat();
+        let stdin = client.stdin.as_mut().expect("it is piped");
+        stdin.write_all(&all).expect("it reads");
+        let output = client.wait_with_output().expect("it was started").stdout;
+        let text = String::from_utf8_lossy(&output);
+        assert!(text.starts_with("HTTP/1.1 101 "), "{version}: {text}");
+        assert!(output.ends_with(b"\x88\x02\x03\xe8"), "{version}: {text}");
+        assert!(
+            text.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+            "{version}: {text}"
+        );
+        server.line_after("protocol \"\", close 1000");
+    }
 }
 
 #[test]
@@ -112,6 +201,16 @@ fn node() -> Option<Command> {
             .arg(cc::project().join("tests/interop/peer.js"));
         command
     })
+}
+
+fn converse_over_tls(mut server: Command, mut client: Command) {
+    let certs = Certs::new();
+    let pair = certs.server();
+    server.envs([("PEER_CERT", &pair.cert), ("PEER_KEY", &pair.key)]);
+    client.env("PEER_CA", &certs.authority.cert);
+    let server = Watched::start(server.arg("server"));
+    let port = server.line_after("listening ");
+    converse_at(server, client, &format!("wss://localhost:{port}/"));
 }
 
 fn converse(mut server: Command, client: Command) {

@@ -87,14 +87,27 @@ static void answer(int32_t client, int32_t kind, const char *data, int32_t lengt
     }
 }
 
+/* Over TLS: a server has a certificate and its key, a client the authority that it believes. */
+static const char *tls_option(void)
+{
+    static char option[1000];
+    const char *certificate = getenv("PEER_CERT"), *key = getenv("PEER_KEY"), *authority = getenv("PEER_CA");
+    if (certificate && key)
+        snprintf(option, sizeof option, ",\"tls\":{\"certFile\":\"%s\",\"keyFile\":\"%s\"}", certificate, key);
+    else if (authority)
+        snprintf(option, sizeof option, ",\"tls\":{\"caFile\":\"%s\"}", authority);
+    return option;
+}
+
 static void serve(void)
 {
     static struct connection connections[16];
-    char code[16], reason[128], *reply = NULL, *port;
+    char options[1200], code[16], reason[128], *reply = NULL, *port;
     int32_t server, status;
     int over = 0;
 
-    status = wsplug_server_create("{\"port\":0,\"protocols\":[\"two\"]}", &server, &reply);
+    snprintf(options, sizeof options, "{\"port\":0,\"protocols\":[\"two\"]%s}", tls_option());
+    status = wsplug_server_create(options, &server, &reply);
     check(status == WSPLUG_OK, "create", reply);
     wsplug_free(reply);
     status = wsplug_server_start(server, NULL, &reply);
@@ -169,10 +182,11 @@ static void expect_close(int32_t client, const char *code, const char *reason)
 
 static int32_t connected(const char *url, const char *offered, const char *protocol)
 {
-    char options[300], *reply = NULL;
+    char options[1500], *reply = NULL;
     int32_t client, status;
     wsplug_event *event;
-    snprintf(options, sizeof options, "{\"url\":\"%s\",\"protocols\":%s,\"enableAutomaticReconnection\":false}", url, offered);
+    snprintf(options, sizeof options, "{\"url\":\"%s\",\"protocols\":%s,\"enableAutomaticReconnection\":false%s}", url,
+             offered, tls_option());
     status = wsplug_client_create(options, &client, &reply);
     check(status == WSPLUG_OK, "create", reply);
     wsplug_free(reply);

@@ -2,15 +2,20 @@
 'use strict';
 const assert = require('node:assert');
 const { once, on } = require('node:events');
-const { createServer } = require('node:http');
+const { readFileSync } = require('node:fs');
+const http = require('node:http');
+const https = require('node:https');
 const { WebSocket, WebSocketServer } = require('ws');
 
 const MIB = 1 << 20;
+// Over TLS: a server has a certificate and its key, a client the authority that it believes.
+const read = (name) => process.env[name] && readFileSync(process.env[name]);
+const [cert, key, ca] = ['PEER_CERT', 'PEER_KEY', 'PEER_CA'].map(read);
 
 async function server(socket) {
-  const http = socket && createServer().listen(socket);
+  const own = cert ? https.createServer({ cert, key }).listen(0, '127.0.0.1') : socket && http.createServer().listen(socket);
   const listening = new WebSocketServer({
-    ...(http ? { server: http } : { host: '127.0.0.1', port: 0 }), maxPayload: 16 * MIB,
+    ...(own ? { server: own } : { host: '127.0.0.1', port: 0 }), maxPayload: 16 * MIB,
     handleProtocols: (offered) => (offered.has('two') ? 'two' : false),
   });
   listening.on('connection', (socket) => {
@@ -37,7 +42,7 @@ async function server(socket) {
       console.log(`protocol "${socket.protocol}", ${end}`);
       if (quit) {
         listening.close();
-        http?.close();
+        own?.close();
       }
     });
   });
@@ -48,7 +53,7 @@ async function server(socket) {
 
 async function client(url) {
   const connected = async (protocols) => {
-    const socket = new WebSocket(url, protocols, { maxPayload: 16 * MIB });
+    const socket = new WebSocket(url, protocols, { maxPayload: 16 * MIB, ca });
     socket.messages = on(socket, 'message'); // keeps what comes before it is asked for
     socket.closed = once(socket, 'close');
     await once(socket, 'open');

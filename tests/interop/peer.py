@@ -1,5 +1,7 @@
 """One side of the conversation that tests/interop.rs describes, with Python's websockets: `server`, or `client URL`."""
 import asyncio
+import os
+import ssl
 import sys
 
 from websockets.asyncio.client import connect
@@ -7,6 +9,8 @@ from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
 MIB = 1 << 20
+# Over TLS: a server has a certificate and its key, a client the authority that it believes.
+CERTIFICATE, KEY, AUTHORITY = (os.environ.get(name) for name in ("PEER_CERT", "PEER_KEY", "PEER_CA"))
 
 
 async def server():
@@ -45,14 +49,20 @@ async def server():
     def choose(_, offered):
         return "two" if "two" in offered else None
 
-    async with serve(talk, "127.0.0.1", 0, select_subprotocol=choose, max_size=16 * MIB) as listening:
+    tls = None
+    if CERTIFICATE:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(CERTIFICATE, KEY)
+    async with serve(talk, "127.0.0.1", 0, select_subprotocol=choose, max_size=16 * MIB, ssl=tls) as listening:
         print("listening", listening.sockets[0].getsockname()[1])
         await over.wait()
 
 
 async def client(url):
+    tls = ssl.create_default_context(cafile=AUTHORITY) if AUTHORITY else None
+
     def connected(**options):
-        return connect(url, max_size=16 * MIB, open_timeout=20, **options)
+        return connect(url, max_size=16 * MIB, open_timeout=20, ssl=tls, **options)
 
     async with connected(subprotocols=["one", "two"]) as connection:
         assert connection.subprotocol == "two", connection.subprotocol
