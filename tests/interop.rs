@@ -15,6 +15,7 @@ mod interop_examples;
 mod interop_peers;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use cc::Flavour;
@@ -172,6 +173,47 @@ fn the_examples_echo_and_pull() {
     assert_eq!(types, ["open", "message", "close"], "{printed}");
     assert!(printed.contains(r#""data":"Grüße""#), "{printed}");
     assert!(printed.contains(r#""code":1000"#), "{printed}");
+}
+
+#[test]
+fn the_secure_examples_echo_to_who_has_the_token() {
+    let programs = interop_examples::build("examples-c-secure");
+    let mut script = Command::new(cc::project().join("examples-c/certificate.sh"));
+    cc::run(script.arg(&programs), "certificate.sh");
+    let [certificate, key] = ["pem", "key"].map(|end| programs.join(format!("certificate.{end}")));
+    let mut server = Command::new(programs.join("secure_echo_server"));
+    server.arg("0").args([&certificate, &key]).arg("secret");
+    let server = Watched::start(&mut server);
+    let url = format!(
+        "wss://localhost:{}/",
+        server.line_after("listening on port ")
+    );
+    let client = |authority: &Path, token: &str| {
+        let mut client = Command::new(programs.join("token_client"));
+        client.arg(&url).arg(authority).args([token, "Grüße"]);
+        client.output().expect("it was built")
+    };
+    let good = client(&certificate, "secret");
+    assert_eq!(String::from_utf8_lossy(&good.stdout), "Grüße\n", "{good:?}");
+    assert!(good.status.success(), "{good:?}");
+    let other = client(&certificate, "guess");
+    assert!(
+        String::from_utf8_lossy(&other.stderr).contains("401"),
+        "{other:?}"
+    );
+    let stranger = Certs::new();
+    let unknown = client(Path::new(&stranger.authority.cert), "secret");
+    assert!(
+        String::from_utf8_lossy(&unknown.stderr).contains("caFile"),
+        "{unknown:?}"
+    );
+    let (served, status) = server.end_by(Signal::SIGINT);
+    assert!(status.success(), "{status}: {served:?}");
+    assert_eq!(served.len(), 2, "{served:?}");
+    assert!(
+        served[0].starts_with("open 1 \"tls\":{\"version\":\"1.3\""),
+        "{served:?}"
+    );
 }
 
 fn wsplug() -> Command {
