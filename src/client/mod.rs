@@ -1,4 +1,4 @@
-//! Knows a client of our own: opening, losing and reopening its connection.
+//! Knows a client of our own: its starts, its end, and what is sent on it.
 //! Does not know JSON or who hosts us.
 
 mod answer;
@@ -6,35 +6,26 @@ mod backoff;
 mod dial;
 mod handshake;
 mod queue;
+mod run;
+mod start;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, RwLock};
-use tokio::sync::Notify;
-use tokio::time::Instant;
 
 pub use backoff::Backoff;
-use backoff::dice;
-use dial::Progress;
-pub use handshake::Failure;
-pub use handshake::Target;
-use handshake::{Opened, open};
+pub use handshake::{Failure, Target};
 use queue::Queue;
+use run::{Run, RunGuard};
+pub use start::{Answer, Started, failed};
 
-use crate::connection::{Connection, Counters, End, Owner, Sent, Settings, Task};
+use crate::connection::{Connection, Counters, Sent, Settings};
 use crate::error::{Error, Result, Unsent};
-use crate::events::{ErrorInfo, Event, OpenInfo, Source, Ticket, hub};
+use crate::events::{Source, hub};
 use crate::log;
-use crate::protocol::{Kind, close};
+use crate::protocol::Kind;
 use crate::transport::{Threads, spawn_on};
-
-/// A connection that lasted this long was a success: the waits begin anew.
-const PROVEN: Duration = Duration::from_secs(10);
-
-/// A server that asks us to stay away for longer is not obeyed.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// What one start needs to know.
 #[derive(Clone)]
@@ -53,56 +44,6 @@ pub struct Plan {
     pub on_open: Vec<String>,
     /// Bytes of messages that may wait for a connection; 0: none.
     pub queue_limit: usize,
-}
-
-/// Where a start's answer is awaited, until the deadline and not a moment longer: then events tell.
-#[derive(Default)]
-pub struct Answer {
-    slot: Mutex<Slot>,
-    given: Condvar,
-}
-
-#[derive(Default)]
-enum Slot {
-    #[default]
-    Awaited,
-    Given(Started),
-    Abandoned,
-}
-
-impl Answer {
-    /// Gives the answer; false if nobody waits for it any more.
-    fn give(&self, started: Started) -> bool {
-        let mut slot = self.slot.lock();
-        let is_awaited = matches!(*slot, Slot::Awaited);
-        if is_awaited {
-            *slot = Slot::Given(started);
-            self.given.notify_all();
-        }
-        is_awaited
-    }
-
-    /// The answer; none at the deadline.
-    pub fn wait(&self, deadline: std::time::Instant) -> Option<Started> {
-        let mut slot = self.slot.lock();
-        while matches!(*slot, Slot::Awaited) {
-            if self.given.wait_until(&mut slot, deadline).timed_out() {
-                break;
-            }
-        }
-        match std::mem::replace(&mut *slot, Slot::Abandoned) {
-            Slot::Given(started) => Some(started),
-            _ => None,
-        }
-    }
-}
-
-/// How a start went: exactly one of these answers each start.
-pub enum Started {
-    /// The connection is open.
-    Open(Box<OpenInfo>),
-    /// It is not, and this was not sent.
-    Failed(Failure, Unsent),
 }
 
 /// A client of our own.
@@ -134,27 +75,6 @@ struct State {
     is_over: bool,
 }
 
-/// One start, until it has ended for good.
-struct Run {
-    stop: Mutex<Option<(u16, String)>>,
-    stopped: Notify,
-    ended: Notify,
-    /// Whether a lost connection is opened again.
-    returns: AtomicBool,
-    queue: Option<Arc<Queue>>,
-}
-
-impl Run {
-    fn is_stopped(&self) -> bool {
-        self.stop.lock().is_some()
-    }
-
-    /// Whether the client comes back by itself after a connection that ended so.
-    fn may_return(&self, end: &End) -> bool {
-        self.returns.load(SeqCst) && !end.by_host && !self.is_stopped() && end.code != close::POLICY
-    }
-}
-
 impl Client {
     /// A client that has not been started.
     pub fn new(client: i32, source: Arc<Source>) -> Arc<Client> {
@@ -184,14 +104,7 @@ impl Client {
                 self.client
             );
         }
-        let queue = (plan.queue_limit > 0).then(|| Queue::new(self.client, plan.queue_limit));
-        let run = Arc::new(Run {
-            queue: queue.map(Arc::new),
-            stop: Mutex::new(None),
-            stopped: Notify::new(),
-            ended: Notify::new(),
-            returns: AtomicBool::new(plan.reconnect.is_some()),
-        });
+        let run = Run::new(self.client, &plan);
         let mut state = self.state.lock();
         if state.is_over {
             return Err(Error::unknown_ref("client", self.client));
@@ -218,7 +131,7 @@ impl Client {
             let mut guard = guard;
             if let Some(previous) = previous {
                 // One "close" comes before the next "open". Ends soon, whatever the peer does.
-                previous.ended.notified().await;
+                previous.ended().await;
             }
             let client = guard.client.clone();
             client.run(&plan, &run, &mut guard.answer).await;
@@ -243,15 +156,9 @@ impl Client {
         let Some(run) = self.state.lock().run.clone() else {
             return false;
         };
-        {
-            let mut stop = run.stop.lock();
-            if stop.is_some() {
-                return false;
-            }
-            *stop = Some((code, reason.to_owned()));
+        if !run.stop() {
+            return false;
         }
-        // One permit is kept for a run that does not wait at this moment.
-        run.stopped.notify_one();
         hub().look_again(&self.source);
         if let Some(queue) = &run.queue {
             self.leave(queue.stop());
@@ -338,231 +245,5 @@ impl Client {
                 self.client
             ))),
         }
-    }
-
-    async fn run(self: &Arc<Self>, plan: &Plan, run: &Arc<Run>, answer: &mut Option<Arc<Answer>>) {
-        let mut failures = 0_u32;
-        let mut is_first = true;
-        let mut ticket = Ticket::default();
-        loop {
-            let progress = Progress::default();
-            let attempt = tokio::time::timeout(plan.timeout, open(&plan.target, &progress));
-            let attempt = tokio::select! {
-                biased;
-                () = run.stopped.notified() => return,
-                attempt = attempt => attempt.unwrap_or_else(|_| Err(format!(
-                    "no connection to \"{}\" within {} ms: {}",
-                    plan.target.url.socket.as_ref().unwrap_or(&plan.target.url.host),
-                    plan.timeout.as_millis(),
-                    progress.phase(),
-                ).into())),
-            };
-            let wait = match attempt {
-                Ok(opened) => {
-                    is_first = false;
-                    let max = plan.reconnect.and_then(|backoff| backoff.max_retries);
-                    run.returns
-                        .fetch_and(max.is_none_or(|max| failures < max), SeqCst);
-                    let began = Instant::now();
-                    let Some(end) = self.live(plan, run, opened, answer).await else {
-                        return;
-                    };
-                    failures = match began.elapsed() >= PROVEN {
-                        true => 0,
-                        // A server that closes at once is no better than one that refuses.
-                        false => failures.saturating_add(1),
-                    };
-                    let Some(backoff) = plan.reconnect.filter(|_| run.may_return(&end)) else {
-                        return;
-                    };
-                    match end.code {
-                        1012 | 1013 => backoff.long_wait(dice()),
-                        _ => backoff.wait(failures.saturating_sub(1), dice()),
-                    }
-                }
-                Err(failure) => {
-                    failures = failures.saturating_add(1);
-                    let may_retry = !is_first || plan.retry_first;
-                    let backoff = plan
-                        .reconnect
-                        .filter(|_| may_retry && !matches!(failure.http_status(), 401 | 403 | 407))
-                        .filter(|backoff| backoff.max_retries.is_none_or(|max| failures <= max));
-                    let at_least = failure.retry_after().unwrap_or_default();
-                    let wait = backoff.map(|backoff| {
-                        at_least.min(LONGEST_RETRY_AFTER) + backoff.wait(failures - 1, dice())
-                    });
-                    log::info!("client {}: {}", self.client, failure.reason);
-                    if wait.is_none() {
-                        self.give_up(run);
-                    }
-                    self.report(run, failure, wait, failures, answer);
-                    match wait {
-                        Some(wait) => wait,
-                        None => return,
-                    }
-                }
-            };
-            tokio::select! {
-                biased;
-                () = run.stopped.notified() => return,
-                () = tokio::time::sleep(wait) => {}
-            }
-            // A host that does not look is not told of ever more failures.
-            let channel = self.source.channel();
-            tokio::select! {
-                biased;
-                () = run.stopped.notified() => return,
-                () = std::future::poll_fn(|context| {
-                    match channel.is_used_up(context.waker(), &mut ticket) {
-                        true => std::task::Poll::Pending,
-                        false => std::task::Poll::Ready(()),
-                    }
-                }) => {}
-            }
-        }
-    }
-
-    /// From "open" to "close". None: stopped before it was open.
-    async fn live(
-        self: &Arc<Self>,
-        plan: &Plan,
-        run: &Arc<Run>,
-        opened: Opened,
-        answer: &mut Option<Arc<Answer>>,
-    ) -> Option<End> {
-        let connection = Connection::new(
-            self.client,
-            self.source.clone(),
-            plan.settings.clone(),
-            opened.agreed,
-            opened.stream,
-            Arc::new(Link {
-                client: self.clone(),
-                run: run.clone(),
-            }),
-            &opened.info,
-        );
-        for text in &plan.on_open {
-            if let Err(error) = connection.send_first(Kind::Text, text.as_bytes()) {
-                log::error!("client {}: onOpen: {error}", self.client);
-            }
-        }
-        if let Some(queue) = &run.queue {
-            queue.connect(&connection);
-        }
-        {
-            // Under the lock of `stop`, so that it either sees the connection or is seen here.
-            let stop = run.stop.lock();
-            if stop.is_some() {
-                return None;
-            }
-            *self.connection.write() = Some(connection.clone());
-        }
-        let task = Task::new(connection, opened.rest);
-        self.source.post(Event::Open(&opened.info));
-        if let Some(answer) = answer.take() {
-            // If nobody waits any more, "open" has told.
-            answer.give(Started::Open(Box::new(opened.info)));
-        }
-        Some(task.await)
-    }
-
-    fn report(
-        &self,
-        run: &Run,
-        failure: Failure,
-        wait: Option<Duration>,
-        failures: u32,
-        answer: &mut Option<Arc<Answer>>,
-    ) {
-        let mut unsent = Unsent::default();
-        if wait.is_none() {
-            if let Some(queue) = &run.queue {
-                unsent = queue.disconnect(false);
-                self.leave(unsent);
-            }
-            if let Some(answer) = answer.take() {
-                if answer.give(Started::Failed(failure.clone(), unsent)) {
-                    return;
-                }
-            }
-        }
-        self.source.post(Event::Error(&ErrorInfo {
-            reason: failure.reason,
-            answer: failure.answer,
-            wait_time: wait.map_or(0, |wait| (wait.as_millis() as u64).max(1)),
-            retries: failures,
-            decompression_error: false,
-            unsent,
-        }));
-    }
-}
-
-/// What a connection belongs to: its client, and the start that opened it.
-struct Link {
-    client: Arc<Client>,
-    run: Arc<Run>,
-}
-
-impl Owner for Link {
-    fn closing(&self, _: i32, end: &End, unsent: Unsent) -> Unsent {
-        let ended = self.client.connection.write().take();
-        if let Some(ended) = ended {
-            *self.client.gone.lock() += ended.report().counters;
-        }
-        let may_return = self.run.may_return(end);
-        let unsent = match &self.run.queue {
-            Some(queue) => queue.disconnect(may_return),
-            None => unsent,
-        };
-        self.client.leave(unsent);
-        if !may_return {
-            self.client.give_up(&self.run);
-        }
-        unsent
-    }
-
-    fn closed(&self, _: i32) {}
-}
-
-/// Whatever way a run ends, its end is known and its start answered.
-struct RunGuard {
-    client: Arc<Client>,
-    run: Arc<Run>,
-    answer: Option<Arc<Answer>>,
-}
-
-impl Drop for RunGuard {
-    fn drop(&mut self) {
-        self.client.give_up(&self.run);
-        if let Some(queue) = &self.run.queue {
-            self.client.leave(queue.disconnect(false));
-        }
-        if let Some(answer) = self.answer.take() {
-            let reason = "the client was stopped before it was connected".to_owned();
-            // The stop was told what is left.
-            answer.give(Started::Failed(reason.into(), Unsent::default()));
-        }
-        let mut state = self.client.state.lock();
-        state.active -= 1;
-        if state
-            .last
-            .as_ref()
-            .is_some_and(|last| Arc::ptr_eq(last, &self.run))
-        {
-            state.last = None;
-        }
-        drop(state);
-        self.run.ended.notify_one();
-        self.client.ended.notify_all();
-    }
-}
-
-/// What a start that was answered with a failure is as an error.
-pub fn failed(failure: Failure, unsent: Unsent) -> Error {
-    Error {
-        answer: failure.answer,
-        unsent,
-        ..Error::network(failure.reason)
     }
 }
