@@ -222,6 +222,18 @@ mod target {
     }
 
     #[test]
+    fn with_tls_the_port_is_443() {
+        let scene = Scene::pulling();
+        let options = json!({"address": "127.0.0.1", "tls": {"caFile": "NONE"}});
+        let client = scene.client(options);
+        let reply = ask!(scene.host, "client_start", client, json!({"timeout": 2}));
+        if reply.status == NETWORK && reply.body["http_status"] == 0 {
+            reply.fails(NETWORK, &["127.0.0.1:443"]);
+        }
+        scene.finish();
+    }
+
+    #[test]
     fn what_is_given_last_counts_and_both_at_once_are_refused() {
         let scene = Scene::pulling();
         let host = &scene.host;

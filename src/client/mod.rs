@@ -10,6 +10,7 @@ mod run;
 mod start;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -55,6 +56,8 @@ pub struct Client {
     connection: RwLock<Option<Arc<Connection>>>,
     /// That of the newest start, if it has one: it knows the connection too.
     queue: RwLock<Option<Arc<Queue>>>,
+    /// Whether it has one: so that sending without costs no look.
+    has_queue: AtomicBool,
     /// What the newest start has left unsent.
     unsent: Mutex<Unsent>,
     state: Mutex<State>,
@@ -83,6 +86,7 @@ impl Client {
             source,
             connection: RwLock::new(None),
             queue: RwLock::new(None),
+            has_queue: AtomicBool::new(false),
             unsent: Mutex::default(),
             state: Mutex::new(State::default()),
             ended: Condvar::new(),
@@ -119,6 +123,7 @@ impl Client {
         let previous = state.last.replace(run.clone());
         state.active += 1;
         *self.queue.write() = run.queue.clone();
+        self.has_queue.store(run.queue.is_some(), SeqCst);
         *self.unsent.lock() = Unsent::default();
         // A runtime that has just been shut down drops the future, and with it the guard, at once.
         drop(state);
@@ -216,7 +221,7 @@ impl Client {
 
     /// Whether messages are kept until they can be sent.
     pub fn queues(&self) -> bool {
-        self.queue.read().is_some()
+        self.has_queue.load(SeqCst)
     }
 
     fn leave(&self, unsent: Unsent) {
@@ -233,9 +238,11 @@ impl Client {
 
     /// Sends on the open connection, or keeps the message for the next one.
     pub fn send(&self, kind: Kind, payload: &[u8]) -> Result<Sent> {
-        let queue = self.queue.read().clone();
-        if let Some(queue) = queue {
-            return queue.send(kind, payload);
+        if self.queues() {
+            let queue = self.queue.read().clone();
+            if let Some(queue) = queue {
+                return queue.send(kind, payload);
+            }
         }
         let connection = self.connection.read().clone();
         match connection {
