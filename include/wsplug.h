@@ -125,7 +125,7 @@
 typedef struct wsplug_event wsplug_event;
 
 // Takes events. Type is "open", "message", "fragment", "ping", "pong", "close", "error", "drain",
-// "request" or "refused"; context is a
+// "execute", "service", "stopped", "request" or "refused"; context is a
 // JSON object. Everything is valid until the callback returns. It must not throw, longjmp or end its thread.
 typedef void (WSPLUG_API *wsplug_event_callback)(int32_t server, int32_t client, const char *type,
         const char *context, const char *worker, int32_t window, int32_t process, void *user_data);
@@ -174,6 +174,17 @@ int32_t WSPLUG_API wsplug_client_send(int32_t client, int32_t kind, const void *
 // Lets a connection go, ours or accepted. The "close" event that is owed comes before it returns (on the
 // calling thread in pump and inline mode, and inside callbacks), other waiting callbacks do not come any more.
 int32_t WSPLUG_API wsplug_client_clear(int32_t client, char **reply);
+
+// Posts an "execute" event in the context of a connection, ours or accepted, with "procedure" and "params" (a JSON value, NULL is null),
+// in its order, never beside another event of it. WSPLUG_WRONG_STATE unless it is open; one that closes meanwhile drops it.
+int32_t WSPLUG_API wsplug_client_execute(int32_t client, const char *procedure, const char *params,
+        char **reply);
+
+// Keeps a text under a key with a connection, ours or accepted, until the ref is gone. A NULL value removes it.
+int32_t WSPLUG_API wsplug_client_set_value(int32_t client, const char *key, const char *value);
+
+// Writes what was kept under a key to *value, to be freed with wsplug_free; NULL if there is nothing.
+int32_t WSPLUG_API wsplug_client_get_value(int32_t client, const char *key, char **value);
 
 // Replies with how a connection stands, ours or accepted: "state" (connecting, open, closing or closed), where it comes
 // from, what its handshake brought, the round-trip time of the last ping, what waits, and counters. See docs/abi.md.
@@ -323,6 +334,21 @@ int32_t WSPLUG_API wsplug_server_clear(int32_t server, char **reply);
 
 // Replies with the refs of the server's open connections, ascending.
 int32_t WSPLUG_API wsplug_server_clients(int32_t server, char **reply);
+
+// Changes what may be changed while a server listens: "blocked", "interval", and method, worker, window, process and
+// dispatch. Other options are named in "ignoredOptions". The reply is the configuration.
+int32_t WSPLUG_API wsplug_server_set(int32_t server, const char *options, char **reply);
+
+// Posts an "execute" event in the context of a server, with "procedure" and "params" (a JSON value, NULL is null),
+// before the next "service", never beside another event of client 0. WSPLUG_WRONG_STATE unless it is started.
+int32_t WSPLUG_API wsplug_server_execute(int32_t server, const char *procedure, const char *params,
+        char **reply);
+
+// Keeps a text under a key with a server, until the ref is gone. A NULL value removes it.
+int32_t WSPLUG_API wsplug_server_set_value(int32_t server, const char *key, const char *value);
+
+// Writes what was kept under a key to *value, to be freed with wsplug_free; NULL if there is nothing.
+int32_t WSPLUG_API wsplug_server_get_value(int32_t server, const char *key, char **value);
 
 // Replies with how a server stands: its url, how many "clients" it has, who was "refused" by reason, what waits, and
 // counters over all of its connections, also those that are gone. See docs/abi.md.

@@ -619,7 +619,7 @@ fn the_samples_of_events_are_real() {
         }
         assert!(of_type.is_empty(), "{event}: {of_type:?} has no sample");
     }
-    assert_eq!(samples, 12);
+    assert_eq!(samples, 15);
 }
 
 /// Values that are others each time.
@@ -695,6 +695,12 @@ fn real_events() -> HashMap<&'static str, Vec<Value>> {
     while api::client_send(slow, Kind::Binary, &[0; 65536]).is_ok() {}
     std::thread::spawn(move || while peer.swallow(1 << 20) > 0 {});
     keep("drain", next(server, "drain"));
+    done(api::client_execute(slow, "greet", r#"{"name":"ann"}"#));
+    keep("execute", next(server, "execute"));
+    done(api::server_set(server, r#"{"interval":"1 ms"}"#));
+    keep("service", next(server, "service"));
+    done(api::server_stop(server, ""));
+    keep("stopped", next(server, "stopped"));
     done(api::server_clear(server));
 
     let options = json!({"port": 0, "admission": "ask"});

@@ -269,6 +269,20 @@ mod server {
     }
 
     #[test]
+    fn interval() {
+        let server = Server::start(json!({"interval": "10 ms"}));
+        for _ in 0..2 {
+            assert_eq!(server.event("service")["context"], json!({}));
+        }
+    }
+
+    #[test]
+    fn blocked() {
+        let server = Server::start(json!({"blocked": true}));
+        assert_eq!(answer(server.port, "/", "").status, 503);
+    }
+
+    #[test]
     fn files() {
         let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("page.html");
         std::fs::write(&file, "<p>page</p>").unwrap();

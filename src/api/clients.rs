@@ -335,6 +335,46 @@ pub fn client_send_inline(client: i32, kind: Kind, data: &[u8]) -> bool {
     send_inline(client, kind, data)
 }
 
+/// Asks for a procedure in the context of a connection.
+pub fn client_execute(client: i32, procedure: &str, params: &str) -> Reply {
+    let execute = || {
+        let params = super::json::params(params)?;
+        match find_peer(client)? {
+            Peer::Accepted(connection) => connection.execute(procedure, params)?,
+            Peer::Own(own) => match own.connection() {
+                (Some(connection), _) => connection.execute(procedure, params)?,
+                _ => {
+                    return Err(Error::wrong_state(format!(
+                        "client {client} is not connected"
+                    )));
+                }
+            },
+            Peer::Asking(_) => return Err(is_asking(client)),
+        }
+        Ok(Map::from_iter([("success".to_owned(), true.into())]))
+    };
+    Reply::of(execute(), |result| reply::object(result, &[]))
+}
+
+/// Keeps a text with a connection, or forgets it.
+pub fn client_set_value(client: i32, key: &str, value: Option<&str>) -> Result<()> {
+    source_of(client)?.values.set(key, value);
+    Ok(())
+}
+
+/// What was kept.
+pub fn client_get_value(client: i32, key: &str) -> Result<Option<String>> {
+    Ok(source_of(client)?.values.get(key))
+}
+
+fn source_of(client: i32) -> Result<Arc<Source>> {
+    match find_peer(client)? {
+        Peer::Own(own) => Ok(own.source.clone()),
+        Peer::Accepted(connection) => Ok(connection.source.clone()),
+        Peer::Asking(_) => Err(is_asking(client)),
+    }
+}
+
 /// Sends on a connection, ours or accepted.
 pub fn client_send(client: i32, kind: Kind, data: &[u8]) -> Result<Sent> {
     if client_send_inline(client, kind, data) {

@@ -135,6 +135,7 @@ fn show_server(server: &Server, report: &server::Report) -> Map<String, Value> {
     fields.insert("url".into(), url.unwrap_or_default().into());
     fields.insert("host".into(), config.host.into());
     fields.insert("port".into(), report.port.unwrap_or_default().into());
+    fields.insert("blocked".into(), config.blocked.into());
     fields.insert("clients".into(), report.clients.into());
     fields.insert("pendingHandshakes".into(), report.pending.into());
     fields.insert("opened".into(), report.opened.into());

@@ -44,6 +44,29 @@ pub fn object(text: &str) -> Result<Map<String, Value>> {
     }
 }
 
+/// A procedure's parameters: one JSON value, none is null.
+pub fn params(text: &str) -> Result<&str> {
+    if text.len() > MAX_TEXT {
+        return Err(Error::new(
+            Status::InvalidArgument,
+            format!(
+                "params are {} bytes long, the limit is {MAX_TEXT}",
+                text.len()
+            ),
+        ));
+    }
+    match text.trim() {
+        "" => Ok("null"),
+        text => match serde_json::from_str::<de::IgnoredAny>(text) {
+            Ok(_) => Ok(text),
+            Err(error) => Err(Error::new(
+                Status::InvalidArgument,
+                format!("params are not valid JSON: {error}"),
+            )),
+        },
+    }
+}
+
 /// What a value is, in words.
 pub fn type_of(value: &Value) -> &'static str {
     match value {

@@ -19,8 +19,9 @@ mod values;
 
 pub use admission::{client_accept, client_reject};
 pub use clients::{
-    client_clear, client_create, client_find, client_messages, client_send, client_send_inline,
-    client_send_queued, client_start, client_stop,
+    client_clear, client_create, client_execute, client_find, client_get_value, client_messages,
+    client_send, client_send_inline, client_send_queued, client_set_value, client_start,
+    client_stop,
 };
 pub use info::{client_info, info, server_info};
 pub use library::{init, shutdown};
@@ -29,8 +30,8 @@ pub use pull::{event_next, pump};
 pub use receive::client_receive;
 pub use reply::Reply;
 pub use servers::{
-    server_clear, server_clients, server_create, server_messages, server_send, server_start,
-    server_stop,
+    server_clear, server_clients, server_create, server_execute, server_get_value, server_messages,
+    server_send, server_set, server_set_value, server_start, server_stop,
 };
 
 use options::Options;

@@ -7,8 +7,8 @@ use super::json;
 use super::requests::{ClientAuth, Redirects};
 use super::tls::{ClientTls, ServerTls};
 use super::values::{
-    Admission, Deflate, Files, HeaderFields, Hosts, Int, Int32, OptionValue, Paths, Protocols,
-    Refs, Seconds, Texts, nearest,
+    Admission, Deflate, Files, HeaderFields, Hosts, Int, Int32, Interval, OptionValue, Paths,
+    Protocols, Refs, Seconds, Texts, nearest,
 };
 use crate::error::{Error, Result};
 use crate::events::Dispatch;
@@ -162,6 +162,10 @@ options! {
         "files" files: Files = Files::default();
         /// A path at which plain GETs and HEADs are answered with 200 as long as the server is started.
         "health" health: Option<Paths> = None;
+        /// How often "service" comes, counted from the end of the one before: milliseconds, or a text such as "20 s", "10 ms" or "1 min". 0: never.
+        "interval" interval: Interval = Interval::default();
+        /// Refuses new connections with 503, and keeps those that are there.
+        "blocked" blocked: bool = false;
         /// TLS: an object with certFile and keyFile (a path or PEM text; the chain behind the certificate), certificates (an array of such objects: the one for the name that a client asks for, else the first), clientCaFile (the authorities of clients, which then must show a certificate), minVersion, maxVersion ("1.2", "1.3"), ciphers and alpn (arrays). Files that change are read again without losing a connection.
         "tls" tls: ServerTls = ServerTls::default();
     }
@@ -318,6 +322,9 @@ options! {
         "dispatch" dispatch: Dispatch = Dispatch::Thread;
     }
 }
+
+/// What may be changed while a server listens, beside [`TagOptions`].
+pub const LIVE: &[Name] = &[("interval", &[]), ("blocked", &[])];
 
 /// What replies hold and hosts pass back with the rest.
 const ECHOED: &[&str] = &["ref", "success", "ignoredOptions", "unsent"];

@@ -2,6 +2,7 @@
 //! Does not know how servers work.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -9,7 +10,9 @@ use serde_json::{Map, Value};
 
 use super::clients::find_peer;
 use super::config::{Config, SERVER_STOP, SERVERS, Shared, closing};
-use super::options::{Name, Options, SendOptions, ServerOptions, StopOptions, parse};
+use super::options::{
+    LIVE, Name, Options, SendOptions, ServerOptions, StopOptions, TagOptions, parse,
+};
 use super::pull;
 use super::reply::{self, Reply};
 use crate::callback;
@@ -129,8 +132,7 @@ fn start(server: i32, options: &str) -> Result<Map<String, Value>> {
         changed.own.check()?;
         let plan = changed.plan()?;
         *config = changed;
-        let channel = server.source.channel();
-        channel.set_tag(config.tag(), config.credit());
+        put_in_force(&server, &config);
         (plan, config.own.host.clone())
     };
     let port = server.start(plan, threads)?;
@@ -144,6 +146,66 @@ fn start(server: i32, options: &str) -> Result<Map<String, Value>> {
     reply.insert("port".into(), port.into());
     reply.extend(ignored(&given, &[]));
     Ok(reply)
+}
+
+/// Changes what may be changed at any time.
+pub fn server_set(server: i32, options: &str) -> Reply {
+    Reply::of(set(server, options), |result| {
+        reply::object(result, &[("ref", 0.into())])
+    })
+}
+
+fn set(server: i32, options: &str) -> Result<Map<String, Value>> {
+    let given = parse(options)?;
+    let (server, config) = find(server)?;
+    let groups = [TagOptions::NAMES, LIVE];
+    let is_live = |name: &String| {
+        groups
+            .iter()
+            .any(|group| group.iter().any(|(known, _)| known == name))
+    };
+    let live = given.iter().filter(|(name, _)| is_live(name));
+    let live = live
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let mut config = config.lock();
+    config.apply(&live)?;
+    put_in_force(&server, &config);
+    let mut reply = config.show(server.server);
+    reply.insert("success".into(), true.into());
+    let unknown = super::options::ignored(&given, &groups);
+    reply.extend(unknown.map(|unknown| ("ignoredOptions".into(), unknown)));
+    Ok(reply)
+}
+
+/// What holds from this moment on, whether the server listens or not.
+fn put_in_force(server: &Server, config: &Config<ServerOptions>) {
+    let channel = server.source.channel();
+    channel.set_tag(config.tag(), config.credit());
+    server.is_blocked.store(config.own.blocked, SeqCst);
+    server.set_interval(config.own.interval.0);
+}
+
+/// Asks for a procedure in the context of a server.
+pub fn server_execute(server: i32, procedure: &str, params: &str) -> Reply {
+    let result = find(server).and_then(|(server, _)| {
+        server.execute(procedure, super::json::params(params)?)?;
+        Ok(Map::from_iter([("success".to_owned(), true.into())]))
+    });
+    Reply::of(result, |result| reply::object(result, &[]))
+}
+
+/// Keeps a text with a server, or forgets it.
+pub fn server_set_value(server: i32, key: &str, value: Option<&str>) -> Result<()> {
+    let (server, _) = find(server)?;
+    server.source.values.set(key, value);
+    Ok(())
+}
+
+/// What was kept.
+pub fn server_get_value(server: i32, key: &str) -> Result<Option<String>> {
+    let (server, _) = find(server)?;
+    Ok(server.source.values.get(key))
 }
 
 /// Stops listening and closes every connection.
@@ -163,10 +225,7 @@ fn stop(server: i32, options: &str) -> Result<Map<String, Value>> {
         let mut config = config.lock();
         config.apply(&given)?;
         config.own.unite_paths();
-        server
-            .source
-            .channel()
-            .set_tag(config.tag(), config.credit());
+        put_in_force(&server, &config);
         (config.show(server.server), config.close_timeout() + GRACE)
     };
     server.stop(code, &reason);

@@ -399,6 +399,16 @@ impl Connection {
             && wishes.is_some_and(|wishes| length >= wishes.threshold)
     }
 
+    /// Queues a procedure for this connection's context.
+    pub fn execute(&self, procedure: &str, params: &str) -> Result<()> {
+        self.source.channel().check_credit()?;
+        let mut outbox = self.outbox.lock();
+        self.check_open(&outbox)?;
+        outbox.asked.push((procedure.to_owned(), params.to_owned()));
+        unlock_and_wake(outbox);
+        Ok(())
+    }
+
     /// Begins the close handshake; false if it has begun already.
     pub fn close(&self, code: u16, reason: &str) -> bool {
         let mut outbox = self.outbox.lock();

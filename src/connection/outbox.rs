@@ -147,6 +147,8 @@ pub struct Outbox {
     pub wants_drain: bool,
     /// What was taken to be sent.
     pub taken: Taken,
+    /// Procedures that the host asked for, with what they are given.
+    pub asked: Vec<(String, String)>,
     /// Set while the task sleeps.
     pub waker: Option<Waker>,
 }

@@ -144,12 +144,24 @@ impl Task {
         outbox.waker = None;
         let is_aborted = outbox.is_aborted;
         let is_closing = outbox.stage == Stage::Closing;
+        let asked = std::mem::take(&mut outbox.asked);
         drop(outbox);
+        if !asked.is_empty() && self.end.is_none() {
+            self.execute(&asked);
+        }
         if is_aborted {
             self.finish(close::ABNORMAL, "ended without a close handshake", false);
             self.phase = Phase::Done;
         } else if is_closing && self.phase == Phase::Open {
             self.phase = Phase::Closing(now + self.settings().close_timeout);
+        }
+    }
+
+    fn execute(&self, asked: &[(String, String)]) {
+        for (procedure, params) in asked {
+            self.connection
+                .source
+                .post(Event::Execute { procedure, params });
         }
     }
 
@@ -635,6 +647,7 @@ impl Task {
         let can_write = self.write_error.is_none() && self.writing.is_empty();
         let has_news = (can_write && !outbox.is_empty())
             || outbox.is_aborted
+            || !outbox.asked.is_empty()
             || (outbox.stage == Stage::Closing && self.phase == Phase::Open);
         if has_news {
             return false;

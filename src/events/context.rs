@@ -120,6 +120,15 @@ pub fn write(event: &Event<'_>, out: &mut Vec<u8>) {
             out,
         ),
         Event::Error(info) => put(&failure(info), out),
+        Event::Service | Event::Stopped => out.extend_from_slice(b"{}"),
+        Event::Execute { procedure, params } => {
+            out.extend_from_slice(b"{\"procedure\":");
+            put(&procedure, out);
+            // JSON already, as the API has checked.
+            out.extend_from_slice(b",\"params\":");
+            out.extend_from_slice(params.as_bytes());
+            out.push(b'}');
+        }
         Event::Drain { buffered } => {
             put(&json!({ "bufferedAmount": buffered }), out);
         }

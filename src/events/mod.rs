@@ -9,13 +9,14 @@ mod queue;
 mod receive;
 mod retire;
 mod source;
+mod values;
 
 use std::ffi::CStr;
 use std::ffi::CString;
 
 pub use context::{cookies_object, headers_object, tls_of, tls_value, write as write_context};
 pub use hub::{Handler, Hub, begin_turns, end_turns, hub};
-pub use queue::Pulled;
+pub use queue::{Ended, Pulled};
 pub use retire::{retire, retire_all};
 pub use source::{Channel, CreditLimits, Delivery, Source, Ticket};
 
@@ -220,6 +221,17 @@ pub enum Event<'a> {
     },
     /// Something failed.
     Error(&'a ErrorInfo),
+    /// The time of the server's service has come.
+    Service,
+    /// The last event of a server that was stopped.
+    Stopped,
+    /// The host asked for a procedure in this context.
+    Execute {
+        /// Its name.
+        procedure: &'a str,
+        /// What it is given, as JSON.
+        params: &'a str,
+    },
     /// After a send that found the queue full, there is room again.
     Drain {
         /// Bytes that still wait.
@@ -240,6 +252,9 @@ impl Event<'_> {
             Event::Pong(_) => c"pong",
             Event::Close { .. } => c"close",
             Event::Error(_) => c"error",
+            Event::Service => c"service",
+            Event::Stopped => c"stopped",
+            Event::Execute { .. } => c"execute",
             Event::Drain { .. } => c"drain",
         }
     }

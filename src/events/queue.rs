@@ -44,9 +44,30 @@ pub enum Item {
         unsent: Unsent,
     },
     Error(Box<ErrorInfo>),
+    Service(Ended),
+    Stopped,
+    Execute(Box<(String, String)>),
     Drain {
         buffered: usize,
     },
+}
+
+/// Calls back when it is dropped: the host has done with an event.
+pub struct Ended(Option<Box<dyn FnOnce() + Send + Sync>>);
+
+impl Ended {
+    /// Calls `then`, once.
+    pub fn new(then: impl FnOnce() + Send + Sync + 'static) -> Ended {
+        Ended(Some(Box::new(then)))
+    }
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        if let Some(then) = self.0.take() {
+            then();
+        }
+    }
 }
 
 impl Item {
@@ -59,6 +80,7 @@ impl Item {
             Item::SharedFragment { data, .. } => data.len(),
             Item::Close { reason, .. } => reason.len(),
             Item::Error(info) => info.reason.len(),
+            Item::Execute(asked) => asked.0.len() + asked.1.len(),
             _ => 0,
         }
     }
@@ -109,6 +131,11 @@ impl Item {
                 unsent,
             },
             Event::Error(info) => Item::Error(Box::new(info.clone())),
+            Event::Service => Item::Service(Ended(None)),
+            Event::Stopped => Item::Stopped,
+            Event::Execute { procedure, params } => {
+                Item::Execute(Box::new((procedure.to_owned(), params.to_owned())))
+            }
             Event::Drain { buffered } => Item::Drain { buffered },
         }
     }
@@ -204,6 +231,12 @@ impl Body {
                 unsent: *unsent,
             },
             Item::Error(info) => Event::Error(info),
+            Item::Service(_) => Event::Service,
+            Item::Stopped => Event::Stopped,
+            Item::Execute(asked) => Event::Execute {
+                procedure: &asked.0,
+                params: &asked.1,
+            },
             Item::Drain { buffered } => Event::Drain {
                 buffered: *buffered,
             },

@@ -10,9 +10,11 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use super::gate::Gate;
 use super::hub::{self, Handler, hub};
 use super::payloads::Payloads;
-use super::queue::{Batch, Body, Item};
+use super::queue::{Batch, Body, Ended, Item};
+use super::values::Values;
 use super::{Event, Tag};
 use crate::callback;
+use crate::error::{Error, Result, Status};
 use crate::protocol::Kind;
 use crate::protocol::receiver::{Fragment, Payload};
 
@@ -78,6 +80,17 @@ impl Channel {
         *self.tag.write() = Arc::new(tag);
         self.credit.byte_limit.store(limits.bytes, SeqCst);
         self.credit.event_limit.store(limits.events, SeqCst);
+    }
+
+    /// An error where the host has more events waiting than it may have.
+    pub fn check_credit(&self) -> Result<()> {
+        match self.is_exhausted() {
+            true => Err(Error::new(
+                Status::QueueFull,
+                "more events wait for the host than eventQueueBytes and eventQueueEvents allow",
+            )),
+            false => Ok(()),
+        }
     }
 
     /// Bytes and events that wait for the host.
@@ -187,6 +200,8 @@ pub struct Source {
     /// Goes with the lock of the lanes.
     pub(super) received: Condvar,
     state: AtomicU8,
+    /// What the host keeps with it.
+    pub values: Values,
 }
 
 impl Source {
@@ -201,6 +216,7 @@ impl Source {
             awaited: AtomicUsize::new(0),
             received: Condvar::new(),
             state: AtomicU8::new(0),
+            values: Values::default(),
         })
     }
 
@@ -262,6 +278,22 @@ impl Source {
         self.begin().push(event);
         // Only messages come so often that they can wait for the end of the turn.
         hub().end_turn();
+    }
+
+    /// Delivers a "service" whose end is told.
+    pub fn post_service(self: &Arc<Self>, ended: Ended) {
+        let mut delivery = self.begin();
+        match &mut delivery.mode {
+            Mode::Queued { items, .. } => items.push(Item::Service(ended)),
+            _ => delivery.push(Event::Service),
+        }
+        drop(delivery);
+        hub().end_turn();
+    }
+
+    /// Whether events of other sources that were posted before may still be on their way when one of this is told.
+    pub fn needs_quiet(&self) -> bool {
+        hub().inline_handler(&self.channel.tag()).is_some()
     }
 
     /// Delivers the "close" that an "open" waits for, if nobody has.

@@ -4,7 +4,8 @@
 use std::ffi::{c_char, c_void};
 
 use super::glue::{
-    argument, bytes, command, guard_status, is_forked, kind, put_number, put_ref, text,
+    argument, bytes, command, given, guard_result, guard_status, is_forked, kind, put_number,
+    put_ref, put_text, text,
 };
 use super::status::*;
 use crate::api::{self, Reply};
@@ -129,6 +130,58 @@ unsafe fn send(
 pub unsafe extern "system" fn wsplug_client_clear(client: i32, reply: *mut *mut c_char) -> i32 {
     // SAFETY: the header's promise about replies.
     unsafe { command(reply, || Ok(api::client_clear(client))) }
+}
+
+/// Posts an "execute" event in the context of a connection, ours or accepted, with "procedure" and "params" (a JSON value, NULL is null),
+/// in its order, never beside another event of it. WSPLUG_WRONG_STATE unless it is open; one that closes meanwhile drops it.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn wsplug_client_execute(
+    client: i32,
+    procedure: *const c_char,
+    params: *const c_char,
+    reply: *mut *mut c_char,
+) -> i32 {
+    // SAFETY: the header's promises about texts and replies.
+    unsafe {
+        command(reply, || {
+            let procedure = given("procedure", procedure)?;
+            Ok(api::client_execute(
+                client,
+                procedure,
+                text("params", params)?,
+            ))
+        })
+    }
+}
+
+/// Keeps a text under a key with a connection, ours or accepted, until the ref is gone. A NULL value removes it.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn wsplug_client_set_value(
+    client: i32,
+    key: *const c_char,
+    value: *const c_char,
+) -> i32 {
+    // SAFETY: the header's promise about texts.
+    guard_result(|| unsafe {
+        let value = (!value.is_null())
+            .then(|| text("value", value))
+            .transpose()?;
+        api::client_set_value(client, given("key", key)?, value)
+    })
+}
+
+/// Writes what was kept under a key to *value, to be freed with wsplug_free; NULL if there is nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn wsplug_client_get_value(
+    client: i32,
+    key: *const c_char,
+    value: *mut *mut c_char,
+) -> i32 {
+    // SAFETY: the header's promises about texts and outputs.
+    guard_result(|| unsafe {
+        put_text(value, None)?;
+        put_text(value, api::client_get_value(client, given("key", key)?)?)
+    })
 }
 
 /// Replies with how a connection stands, ours or accepted: "state" (connecting, open, closing or closed), where it comes

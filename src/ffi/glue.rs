@@ -141,6 +141,36 @@ pub unsafe fn text<'a>(name: &str, text: *const c_char) -> Result<&'a str> {
     })
 }
 
+/// A text argument that must be there.
+///
+/// # Safety
+/// As for [`text`].
+pub unsafe fn given<'a>(name: &str, value: *const c_char) -> Result<&'a str> {
+    if value.is_null() {
+        return Err(argument(format!("{name} is NULL")));
+    }
+    // SAFETY: the caller's promise.
+    unsafe { text(name, value) }
+}
+
+/// Writes a text that the host frees, or NULL.
+///
+/// # Safety
+/// `out` is NULL or writable.
+pub unsafe fn put_text(out: *mut *mut c_char, text: Option<String>) -> Result<()> {
+    if out.is_null() {
+        return Err(argument("value is NULL; the text could not be told"));
+    }
+    // SAFETY: the caller's promise.
+    unsafe { *out = text.map_or(std::ptr::null_mut(), give) };
+    Ok(())
+}
+
+/// [`guard_status`] for what has no reply.
+pub fn guard_result(body: impl FnOnce() -> Result<()>) -> i32 {
+    guard_status(|| body().map_or_else(|error| error.status as i32, |()| 0))
+}
+
 /// A message's bytes; NULL is allowed with length 0.
 ///
 /// # Safety

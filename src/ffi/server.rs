@@ -3,7 +3,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use super::glue::{argument, bytes, command, kind, put_ref, text};
+use super::glue::{argument, bytes, command, given, guard_result, kind, put_ref, put_text, text};
 use crate::api;
 
 /// Makes a server, which does not listen yet. Its ref, negative, is written to *server, 0 on failure; the
@@ -100,6 +100,74 @@ pub unsafe extern "system" fn wsplug_server_clear(server: i32, reply: *mut *mut 
 pub unsafe extern "system" fn wsplug_server_clients(server: i32, reply: *mut *mut c_char) -> i32 {
     // SAFETY: the header's promise about replies.
     unsafe { command(reply, || Ok(api::server_clients(server))) }
+}
+
+/// Changes what may be changed while a server listens: "blocked", "interval", and method, worker, window, process and
+/// dispatch. Other options are named in "ignoredOptions". The reply is the configuration.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn wsplug_server_set(
+    server: i32,
+    options: *const c_char,
+    reply: *mut *mut c_char,
+) -> i32 {
+    // SAFETY: the header's promises about texts and replies.
+    unsafe {
+        command(reply, || {
+            Ok(api::server_set(server, text("options", options)?))
+        })
+    }
+}
+
+/// Posts an "execute" event in the context of a server, with "procedure" and "params" (a JSON value, NULL is null),
+/// before the next "service", never beside another event of client 0. WSPLUG_WRONG_STATE unless it is started.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn wsplug_server_execute(
+    server: i32,
+    procedure: *const c_char,
+    params: *const c_char,
+    reply: *mut *mut c_char,
+) -> i32 {
+    // SAFETY: the header's promises about texts and replies.
+    unsafe {
+        command(reply, || {
+            let procedure = given("procedure", procedure)?;
+            Ok(api::server_execute(
+                server,
+                procedure,
+                text("params", params)?,
+            ))
+        })
+    }
+}
+
+/// Keeps a text under a key with a server, until the ref is gone. A NULL value removes it.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn wsplug_server_set_value(
+    server: i32,
+    key: *const c_char,
+    value: *const c_char,
+) -> i32 {
+    // SAFETY: the header's promise about texts.
+    guard_result(|| unsafe {
+        let value = (!value.is_null())
+            .then(|| text("value", value))
+            .transpose()?;
+        api::server_set_value(server, given("key", key)?, value)
+    })
+}
+
+/// Writes what was kept under a key to *value, to be freed with wsplug_free; NULL if there is nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn wsplug_server_get_value(
+    server: i32,
+    key: *const c_char,
+    value: *mut *mut c_char,
+) -> i32 {
+    // SAFETY: the header's promises about texts and outputs.
+    guard_result(|| unsafe {
+        put_text(value, None)?;
+        put_text(value, api::server_get_value(server, given("key", key)?)?)
+    })
 }
 
 /// Replies with how a server stands: its url, how many "clients" it has, who was "refused" by reason, what waits, and

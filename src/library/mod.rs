@@ -147,6 +147,9 @@ pub fn shutdown(timeout: Duration) -> Result<Status> {
         .collect();
     // What has not ended by now ends with its thread, which posts the "close" that is owed.
     let is_joined = network.join(deadline);
+    for server in &servers {
+        server.tell_stopped();
+    }
     // What ended with its thread has only now been posted.
     let deadline = deadline.max(Instant::now() + LAST_WORDS);
     // The thread that pumps may be this one: what it has not pumped is delivered now.

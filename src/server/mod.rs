@@ -10,6 +10,7 @@ mod networks;
 mod port;
 mod proxied;
 mod question;
+mod service;
 mod session;
 mod tally;
 mod verifier;
@@ -17,6 +18,7 @@ mod verifier;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -25,13 +27,14 @@ use crate::connection::{Connection, End, Owner, Settings};
 use crate::error::{Error, Result, Unsent};
 use crate::events::Source;
 use crate::protocol::upgrade::Origins;
-use crate::transport::Threads;
+use crate::transport::{Threads, spawn_on};
 
 pub use auth::{Auth, Password};
 pub use networks::Networks;
 pub use port::Entrance;
 use port::Port;
 pub use question::{Acceptance, Question, Verdict};
+use service::Service;
 use session::{Seat, Session, Sockets};
 pub use tally::Report;
 use tally::Tally;
@@ -137,6 +140,9 @@ pub struct Server {
     session: Mutex<Option<(Arc<Session>, Arc<Port>)>>,
     clients: Mutex<BTreeMap<i32, (Arc<Connection>, Seat)>>,
     tally: Tally,
+    service: Service,
+    /// Whether new clients are refused for now.
+    pub is_blocked: AtomicBool,
     /// Sockets of all sessions that have not ended.
     sockets: Arc<Sockets>,
     /// The port that was closed last, on which there may still be sockets.
@@ -153,6 +159,8 @@ impl Server {
             session: Mutex::new(None),
             clients: Mutex::new(BTreeMap::new()),
             tally: Tally::default(),
+            service: Service::default(),
+            is_blocked: AtomicBool::new(false),
             sockets: Arc::default(),
             closed: Mutex::new(None),
         })
@@ -171,8 +179,14 @@ impl Server {
         let session = Session::new(self.clone(), plan);
         let port = Port::join(&session, &host, number, &threads)?;
         let number = port.number;
+        spawn_on(threads.next(), service::run(session.clone()));
         *current = Some((session, port));
         Ok(number)
+    }
+
+    /// How often "service" comes, counted from the end of the one before; zero: never. From now on.
+    pub fn set_interval(&self, interval: Duration) {
+        self.service.set_interval(interval);
     }
 
     /// Whether it listens.

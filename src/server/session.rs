@@ -9,7 +9,7 @@ use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::{Plan, Server};
 use crate::events::Ticket;
@@ -24,6 +24,8 @@ pub struct Session {
     end: watch::Sender<bool>,
     seats: Mutex<Seats>,
     questions: AtomicUsize,
+    /// Told that no seat is taken any more.
+    emptied: Notify,
     /// For the port that waits until the host has credit again.
     ticket: Mutex<Ticket>,
 }
@@ -37,6 +39,7 @@ impl Session {
             end: watch::Sender::new(false),
             seats: Mutex::new(Seats::default()),
             questions: AtomicUsize::new(0),
+            emptied: Notify::new(),
             ticket: Mutex::new(Ticket::default()),
         })
     }
@@ -61,6 +64,13 @@ impl Session {
     pub fn is_used_up(&self, waker: &Waker) -> bool {
         let channel = self.server.source.channel();
         channel.is_used_up(waker, &mut self.ticket.lock())
+    }
+
+    /// Comes back once the host has been told the end of every connection.
+    pub async fn is_empty(&self) {
+        while self.seats.lock().taken > 0 {
+            self.emptied.notified().await;
+        }
     }
 
     /// Comes back once the host has credit for one more "open".
@@ -115,6 +125,9 @@ impl Seat {
     /// Takes a seat, or says which limit has been reached.
     pub fn take(session: &Arc<Session>, ip: IpAddr) -> Result<Seat, Refusal> {
         let plan = &session.plan;
+        if session.server.is_blocked.load(SeqCst) {
+            return Err(full("blocked", "the server takes no new connections now"));
+        }
         let mut seats = session.seats.lock();
         if seats.taken >= plan.max_connections.min(platform::connection_limit()) {
             return Err(full(
@@ -148,6 +161,9 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let mut seats = self.session.seats.lock();
         seats.taken -= 1;
+        if seats.taken == 0 {
+            self.session.emptied.notify_one();
+        }
         if let Some(from_there) = seats.per_ip.get_mut(&self.ip) {
             *from_there -= 1;
             if *from_there == 0 {

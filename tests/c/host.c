@@ -426,6 +426,15 @@ static int32_t receive(struct call *c)
     return status;
 }
 
+static int32_t value(struct call *c, int32_t (WSPLUG_API *get)(int32_t, const char *, char **))
+{
+    char *text_of_it = NULL;
+    int32_t status = get(number(c, 1), text(c, 2), out(c, 3) ? &text_of_it : NULL);
+    c->own = text_of_it ? quoted(text_of_it) : NULL;
+    wsplug_free(text_of_it);
+    return status;
+}
+
 static int32_t limit_files(rlim_t files)
 {
     struct rlimit limit;
@@ -468,6 +477,10 @@ static int32_t perform(struct call *c)
     IS("server_clear") return wsplug_server_clear(number(c, 1), c->want);
     IS("server_clients") return wsplug_server_clients(number(c, 1), c->want);
     IS("server_info") return wsplug_server_info(number(c, 1), c->want);
+    IS("server_set") return wsplug_server_set(number(c, 1), text(c, 2), c->want);
+    IS("server_execute") return wsplug_server_execute(number(c, 1), text(c, 2), text(c, 3), c->want);
+    IS("server_set_value") return wsplug_server_set_value(number(c, 1), text(c, 2), text(c, 3));
+    IS("server_get_value") return value(c, wsplug_server_get_value);
     IS("server_messages") return wsplug_server_messages(number(c, 1), text(c, 2), c->want);
 
     IS("client_create") return wsplug_client_create(text(c, 1), out(c, 2), c->want);
@@ -481,6 +494,9 @@ static int32_t perform(struct call *c)
     IS("client_reject") return wsplug_client_reject(number(c, 1), text(c, 2), c->want);
     IS("client_clear") return wsplug_client_clear(number(c, 1), c->want);
     IS("client_info") return wsplug_client_info(number(c, 1), c->want);
+    IS("client_execute") return wsplug_client_execute(number(c, 1), text(c, 2), text(c, 3), c->want);
+    IS("client_set_value") return wsplug_client_set_value(number(c, 1), text(c, 2), text(c, 3));
+    IS("client_get_value") return value(c, wsplug_client_get_value);
     IS("client_messages") return wsplug_client_messages(number(c, 1), text(c, 2), c->want);
 
     IS("client_find") return wsplug_client_find(text(c, 1), out(c, 2));
