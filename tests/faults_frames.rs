@@ -690,10 +690,14 @@ fn row_31_a_host_that_does_not_look_survives_sends_to_a_peer_that_has_left_and_l
         let bytes: Vec<u8> = frames.collect();
         peer.send_bytes(&bytes);
     }
-    let clients = ask!(scene.host, "server_clients", server.reference)
-        .ok()
-        .body;
-    let client = clients[0].as_i64().expect("a client");
+    let mut client = None;
+    // A peer has its answer a moment before it is in the list.
+    soon(PROMPTLY, || {
+        let clients = ask!(scene.host, "server_clients", server.reference).ok();
+        client = clients.body[0].as_i64();
+        client.is_some()
+    });
+    let client = client.expect("a client");
     peer.fin();
     drop(peer);
     // The library has stopped reading, so it learns of the end by writing: the first write is answered with a RST, and the
