@@ -49,7 +49,8 @@ static void open_of_a_client(void)
     struct event *event = AWAIT("open", client);
     CHECK_INT(event->server, 0);
     CHECK_MEMBERS(event->context, "",
-                  "uri headers protocol extensions remoteIp remotePort tls Upgrade Connection Sec-WebSocket-Accept X-Name");
+                  "uri url headers protocol extensions remoteIp remotePort tls Upgrade Connection Sec-WebSocket-Accept "
+                  "X-Name");
     CHECK_MEMBERS(event->context, "headers", "Upgrade Connection Sec-WebSocket-Accept X-Name");
     CHECK_JSON(event->context, "X-Name", "'value'");
     CHECK_JSON(event->context, "remoteIp", "'127.0.0.1'");

@@ -70,7 +70,13 @@ static int starting_a_server(int32_t server)
     CHECK_JSON(reply, "error.code", "-7");
     CHECK_JSON(reply, "error.name", "'network'");
     CHECK(strstr(json_text(reply, "message"), json("%d", port)) != NULL);
+    CHECK(strstr(json_text(reply, "message"), json("server %d", server)) != NULL);
+    int taken, listener = raw_listen(&taken);
+    REFUSED(WSPLUG_NETWORK, wsplug_server_start(second, json("{'port':%d}", taken), replied()));
+    CHECK_MEMBERS(reply, "", "success message host port error");
+    CHECK(strstr(json_text(reply, "message"), json("%d", taken)) != NULL);
     CHECK(strstr(json_text(reply, "message"), strerror(EADDRINUSE)) != NULL);
+    close(listener);
     DONE(wsplug_server_clear(second, NULL));
     return port;
 }
