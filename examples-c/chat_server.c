@@ -1,13 +1,13 @@
 /*
- * A chat: chat_server [port [folder of chat.html]]. It serves the page and passes every message on to everyone who
- * is there, telling them also who comes and goes. Ctrl-C ends it.
+ * A chat: chat_server [port [folder of chat.html [certificate key]]]. It serves the page and passes every message on to
+ * everyone who is there, telling them also who comes and goes; with a certificate and its key all of that goes over TLS.
+ * Ctrl-C ends it.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "wsplug.h"
 
@@ -57,21 +57,24 @@ static void WSPLUG_API on_message(int32_t server, int32_t client, int32_t kind, 
     tell_all(server, kind, data, length);
 }
 
+/* Who was not let in, and why. */
+static void WSPLUG_API on_log(int32_t level, const char *message, void *user_data)
+{
+    (void)level, (void)user_data;
+    printf("log %s\n", message);
+}
+
 int main(int argc, char **argv)
 {
     /* The page lies beside the program, unless told otherwise. */
     char *slash = strrchr(argv[0], '/');
     const char *folder = argc > 2 ? argv[2] : slash ? argv[0] : ".";
-    char options[100], *reply = NULL, *port;
+    char options[3000], tls[2000] = "", *reply = NULL, *port;
     int32_t server, status;
     int signal_number;
     sigset_t signals;
 
     if (slash) *slash = '\0';
-    if (chdir(folder) != 0) {
-        perror(folder);
-        return 1;
-    }
 
     /* Blocked before the library starts its threads, so that Ctrl-C comes to sigwait below. */
     sigemptyset(&signals);
@@ -80,7 +83,10 @@ int main(int argc, char **argv)
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     setvbuf(stdout, NULL, _IOLBF, 0);
 
-    snprintf(options, sizeof options, "{\"port\":%d,\"files\":{\"/\":\"chat.html\"}}", argc > 1 ? atoi(argv[1]) : 8080);
+    if (argc > 4) snprintf(tls, sizeof tls, ",\"tls\":{\"certFile\":\"%s\",\"keyFile\":\"%s\"}", argv[3], argv[4]);
+    snprintf(options, sizeof options, "{\"port\":%d,\"files\":{\"/\":\"%s/chat.html\"}%s}",
+             argc > 1 ? atoi(argv[1]) : 8080, folder, tls);
+    check(wsplug_set_log_callback(WSPLUG_LOG_INFO, on_log, NULL), NULL);
     check(wsplug_set_callbacks(on_event, on_message, NULL), NULL);
     status = wsplug_server_create(options, &server, &reply);
     check(status, reply);
@@ -88,7 +94,7 @@ int main(int argc, char **argv)
     status = wsplug_server_start(server, NULL, &reply);
     check(status, reply);
     port = strstr(reply, "\"port\":"); /* the real one, if 0 was asked for */
-    printf("listening on http://127.0.0.1:%d/\n", port ? atoi(port + strlen("\"port\":")) : 0);
+    printf("listening on %s://127.0.0.1:%d/\n", argc > 4 ? "https" : "http", port ? atoi(port + strlen("\"port\":")) : 0);
     wsplug_free(reply);
 
     sigwait(&signals, &signal_number);
