@@ -5,14 +5,19 @@ end, and the other one must show that; then its picture goes to FOLDER/chat.png.
 --remote-debugging-pipe (JSON messages that end with a NUL byte), which needs nothing but Python.
 """
 import base64
+import contextlib
 import itertools
 import json
 import os
+import select
 import subprocess
 import sys
 
 FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
     --disable-component-update --disable-sync --remote-debugging-pipe --window-size=900,640""".split()
+
+# Seconds for one answer, on a machine that is busy with other tests too.
+PATIENCE = 90
 
 
 class Browser:
@@ -26,6 +31,7 @@ class Browser:
         os.close(commands)
         os.close(answers)
         self.received = b""
+        self.events = []
         self.ids = itertools.count(1)
 
     def call(self, method, session=None, **params):
@@ -33,15 +39,23 @@ class Browser:
         if session:
             command["sessionId"] = session
         os.write(self.to_browser, json.dumps(command).encode() + b"\0")
+        while (answer := json.loads(self.next_message())).get("id") != command["id"]:
+            self.events.append(answer)
+        if "error" in answer:
+            raise SystemExit(f"browser.py: {method}: {answer['error']}")
+        return answer["result"]
+
+    def event(self, method):
+        """What the next such event tells."""
         while True:
-            answer = json.loads(self.next_message())
-            if answer.get("id") == command["id"]:
-                if "error" in answer:
-                    raise SystemExit(f"browser.py: {method}: {answer['error']}")
-                return answer["result"]
+            event = self.events.pop(0) if self.events else json.loads(self.next_message())
+            if event["method"] == method:
+                return event["params"]
 
     def next_message(self):
         while b"\0" not in self.received:
+            if not select.select([self.from_browser], [], [], PATIENCE)[0]:
+                raise SystemExit("browser.py: Chromium says nothing any more")
             part = os.read(self.from_browser, 1 << 20)
             if not part:
                 raise SystemExit("browser.py: Chromium has ended")
@@ -51,15 +65,22 @@ class Browser:
 
 
 class Tab:
-    def __init__(self, browser, url):
+    def __init__(self, browser):
         self.browser = browser
         self.target = browser.call("Target.createTarget", url="about:blank")["targetId"]
         self.session = browser.call("Target.attachToTarget", targetId=self.target, flatten=True)["sessionId"]
-        browser.call("Page.navigate", self.session, url=url)
+
+    def call(self, method, **params):
+        return self.browser.call(method, self.session, **params)
+
+    def open_chat(self, url):
+        failure = self.call("Page.navigate", url=url).get("errorText")
+        if failure:
+            raise SystemExit(f"browser.py: {url}: {failure}")
         self.wait_for("document.readyState === 'complete' && state.textContent === 'connected'")
 
     def run(self, expression):
-        result = self.browser.call("Runtime.evaluate", self.session, expression=expression, awaitPromise=True, returnByValue=True)
+        result = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
         if "exceptionDetails" in result:
             raise SystemExit(f"browser.py: {expression}: {result['exceptionDetails']}")
         return result["result"].get("value")
@@ -83,10 +104,24 @@ class Tab:
         self.wait_for(f"messages.textContent.includes({json.dumps(text)})")
 
 
-def talk(url, folder, command):
+@contextlib.contextmanager
+def running(folder):
+    """A Chromium that ends with the block."""
+    os.makedirs(folder, exist_ok=True)
     browser = Browser(folder)
     try:
-        anna, ben = Tab(browser, url), Tab(browser, url)
+        yield browser
+        browser.call("Browser.close")
+    finally:
+        browser.process.terminate()
+        browser.process.wait()
+
+
+def talk(url, folder, command):
+    with running(folder) as browser:
+        anna, ben = Tab(browser), Tab(browser)
+        anna.open_chat(url)
+        ben.open_chat(url)
         anna.say("Anna", "Hello <b>Ben</b> 👋")
         ben.wait_for_text("Hello <b>Ben</b> 👋")
         ben.say("Ben", "Grüße zurück!")
@@ -97,16 +132,12 @@ def talk(url, folder, command):
             ben.wait_for_text(command[-1])
         browser.call("Target.closeTarget", targetId=ben.target)
         anna.wait_for("/guest \\d+ left, 1 here/.test(messages.textContent)")
-        picture = browser.call("Page.captureScreenshot", anna.session)["data"]
+        picture = anna.call("Page.captureScreenshot")["data"]
         with open(f"{folder}/chat.png", "wb") as file:
             file.write(base64.b64decode(picture))
-        browser.call("Browser.close")
-    finally:
-        browser.process.terminate()
-        browser.process.wait()
 
 
-url, folder, *command = sys.argv[1:]
-os.makedirs(folder, exist_ok=True)
-talk(url, folder, command)
-print("browser.py: both tabs got every message, and the one that stayed saw the other leave")
+if __name__ == "__main__":
+    url, folder, *command = sys.argv[1:]
+    talk(url, folder, command)
+    print("browser.py: both tabs got every message, and the one that stayed saw the other leave")
