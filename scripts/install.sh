@@ -52,7 +52,7 @@ c() {
         apt gcc g++ libc6-dev make valgrind
 }
 
-chromium() { has chromium || apt chromium; }
+chromium() { has chromium && has certutil || apt chromium libnss3-tools; }
 
 python() {
     local venv=$peers/python wanted=websockets==17.4
