@@ -511,6 +511,12 @@ fn row_04_a_server_does_not_start_with_what_it_cannot_use_and_says_why() {
     scene
         .start(client)
         .fails(INVALID_OPTIONS, &["tls.caFile", &missing, "No such file"]);
+    let damaged = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+    let client = scene.client(1, json!({"caFile": damaged}));
+    scene.start(client).fails(
+        INVALID_OPTIONS,
+        &["tls.caFile: the text given: a certificate in it"],
+    );
     let client = scene.client(1, tls(&one.cert, &other.key));
     scene
         .start(client)

@@ -13,7 +13,6 @@ use rustls::sign::SingleCertAndKey;
 use rustls::{RootCertStore, SupportedProtocolVersion};
 
 use super::pem::{Identity, Pem};
-use super::reason;
 use super::verify::Verifier;
 use crate::log;
 
@@ -185,7 +184,7 @@ pub(super) fn authorities(
     for certificate in &given {
         roots
             .add(certificate.clone())
-            .map_err(|error| pem.problem(reason::in_words(error)))?;
+            .map_err(|_| pem.problem("a certificate in it cannot be read"))?;
     }
     Ok((Arc::new(roots), given))
 }
