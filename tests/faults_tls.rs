@@ -17,7 +17,9 @@ mod secure;
 use adversary::{BINARY, CLOSE, Frame, TEXT, listener, raise_file_limit, request};
 use certs::Certs;
 use host::{OK, QUEUE_FULL, UNKNOWN_REF, WATCHDOG, WRONG_STATE, soon};
-use rustls::ClientConfig;
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use rustls::server::ProducesTickets;
+use rustls::{ClientConfig, ConnectionTrafficSecrets, ExtractedSecrets};
 use scene::{MIB, Scene, Server, scaled};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
@@ -291,6 +293,155 @@ fn new_keys_in_the_middle_lose_nothing() {
         let message = Frame::text(format!("number {number}"));
         peer.write_all(&message.bytes(true)).unwrap();
         assert_eq!(secure::frame(&mut peer), message);
+    }
+    own.scene.finish();
+}
+
+/// Gives tickets of this length, which nobody ever shows again.
+#[derive(Debug)]
+struct Tickets(usize);
+
+impl ProducesTickets for Tickets {
+    fn enabled(&self) -> bool {
+        true
+    }
+
+    fn lifetime(&self) -> u32 {
+        3600
+    }
+
+    fn encrypt(&self, _: &[u8]) -> Option<Vec<u8>> {
+        Some(vec![7; self.0])
+    }
+
+    fn decrypt(&self, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+#[test]
+fn a_ticket_may_come_in_many_records() {
+    let own = Secure::new();
+    let listener = listener();
+    let url = format!("wss://localhost:{}/", listener.local_addr().unwrap().port());
+    let tls = json!({"caFile": own.certs.authority.cert});
+    let no_wait = json!({"wait": false});
+    let connect = |fragment: usize, length: usize| {
+        let options =
+            json!({"url": url, "tls": tls, "enableAutomaticReconnection": false, "timeout": 60});
+        let client = own.scene.client(options);
+        ask!(own.scene.host, "client_start", client, &no_wait).ok();
+        let mut config = (*secure::server_config(&own.certs.server())).clone();
+        config.max_fragment_size = Some(fragment);
+        config.send_tls13_tickets = 1;
+        config.ticketer = Arc::new(Tickets(length));
+        (client, Arc::new(config))
+    };
+    // Longer than a record, and as long as there can be.
+    for (fragment, length) in [(1000, 40_000), (16_000, 60_000), (100, 60_000)] {
+        let (client, config) = connect(fragment, length);
+        let mut peer = secure::accept(&listener, &config);
+        own.scene.host.event("open", client);
+        ask!(own.scene.host, "client_send", client, BINARY, "*100").ok();
+        assert_eq!(secure::frame(&mut peer).payload.len(), 100);
+        ask!(own.scene.host, "client_clear", client).ok();
+    }
+    own.scene.finish();
+}
+
+/// One record of TLS 1.3 with a piece of the handshake in it.
+fn sealed(secrets: &ExtractedSecrets, ahead: u64, piece: &[u8]) -> Vec<u8> {
+    let (number, ConnectionTrafficSecrets::Aes256Gcm { key, iv }) = &secrets.tx else {
+        panic!("another cipher was agreed");
+    };
+    let mut nonce: [u8; 12] = iv.as_ref().try_into().unwrap();
+    for (byte, mask) in nonce[4..].iter_mut().zip((number + ahead).to_be_bytes()) {
+        *byte ^= mask;
+    }
+    let length = (piece.len() + 1 + 16) as u16;
+    let mut record = vec![23, 3, 3];
+    record.extend(length.to_be_bytes());
+    let mut content = [piece, &[22]].concat();
+    let key = UnboundKey::new(&AES_256_GCM, key.as_ref()).unwrap();
+    let nonce = Nonce::assume_unique_for_key(nonce);
+    LessSafeKey::new(key)
+        .seal_in_place_append_tag(nonce, Aad::from(record.clone()), &mut content)
+        .unwrap();
+    record.extend(content);
+    record
+}
+
+#[test]
+fn a_message_of_tls_that_stops_in_the_middle_holds_nothing_up() {
+    let own = Secure::new();
+    let server = own.server(json!({"sendQueueBytes": 16 * MIB}));
+    let mut config = (*own.config).clone();
+    config.enable_secret_extraction = true;
+    let config = Arc::new(config);
+    for ending in ["continues", "crumbles", "leaves", "is stopped"] {
+        let peer = secure::upgraded(server.port, &config);
+        let client = own
+            .scene
+            .host
+            .server_event("open", server.reference)
+            .client();
+        let (session, mut tcp) = peer.into_parts();
+        let secrets = session.dangerous_extract_secrets().unwrap();
+        // A message of 40,000 bytes begins.
+        let begin = [&[4, 0, 0x9c, 0x40], &[0; 500][..]].concat();
+        tcp.write_all(&sealed(&secrets, 0, &begin)).unwrap();
+        tcp.write_all(&sealed(&secrets, 1, &[0; 500])).unwrap();
+        // Meanwhile the host sends. The server has read the pieces long before the end of it.
+        let echo = std::thread::spawn({
+            let mut tcp = tcp.try_clone().unwrap();
+            move || {
+                let mut bytes = vec![0; 2000 * 1000];
+                tcp.read_exact(&mut bytes).unwrap();
+            }
+        });
+        ask!(
+            own.scene.host,
+            "repeat",
+            0,
+            2000,
+            "client_send",
+            client,
+            BINARY,
+            "*1000"
+        )
+        .ok();
+        echo.join().unwrap();
+        match ending {
+            "continues" => {
+                for piece in 0..100 {
+                    let _ = tcp.write_all(&sealed(&secrets, 2 + piece, &[0; 500]));
+                }
+                let reason = own.closes_with_1006(client);
+                assert!(reason.contains("not TLS"), "{reason}");
+            }
+            "crumbles" => {
+                for piece in 0..6000 {
+                    let _ = tcp.write_all(&sealed(&secrets, 2 + piece, &[0]));
+                }
+                let reason = own.closes_with_1006(client);
+                assert!(reason.contains("too many pieces"), "{reason}");
+            }
+            "leaves" => {
+                tcp.shutdown(Shutdown::Both).unwrap();
+                own.closes_with_1006(client);
+            }
+            _ => {
+                ask!(
+                    own.scene.host,
+                    "client_stop",
+                    client,
+                    json!({"wait": false})
+                )
+                .ok();
+                tcp.shutdown(Shutdown::Both).unwrap();
+                own.scene.host.event("close", client);
+            }
+        }
     }
     own.scene.finish();
 }

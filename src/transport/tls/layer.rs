@@ -10,11 +10,14 @@ use parking_lot::Mutex;
 use rustls::Error;
 
 use super::reason;
-use super::records::{MOST_OVERHEAD, Outgoing, RECORD, Session};
+use super::records::{MOST_KEPT, MOST_OVERHEAD, Outgoing, RECORD, Session};
 use super::{Info, Stream};
 
 /// Encrypted bytes that one read may bring.
 const WIRE: usize = 256 * 1024 + RECORD + MOST_OVERHEAD;
+/// Why a peer that sends a message of the handshake in ever smaller pieces is left.
+const ENDLESS: &str = "the peer sends a TLS handshake message in too many pieces";
+const _: () = assert!(WIRE >= MOST_KEPT + RECORD + MOST_OVERHEAD);
 /// Records that are encrypted for one write.
 const BATCH: usize = 16;
 
@@ -36,13 +39,15 @@ pub struct Layer {
 
 struct State {
     session: Session,
-    /// The beginning of a record.
+    /// The beginning of a record, or of a message of the handshake that goes on in the next.
     incoming: Vec<u8>,
     /// Content for which the reader had no room.
     surplus: Vec<u8>,
     /// Nothing more comes.
     is_ended: bool,
-    /// Why nothing more can be read: told once what came before has been.
+    /// The session is of no use any more: nothing is read or written, and rustls is not asked for anything.
+    is_broken: bool,
+    /// Why: told once what came before has been.
     failure: Option<String>,
     outgoing: Outgoing,
     /// What of it is the writer's.
@@ -64,6 +69,7 @@ impl Layer {
             incoming,
             surplus: Vec::new(),
             is_ended: false,
+            is_broken: false,
             failure: None,
             outgoing: Outgoing::default(),
             batch: Batch::default(),
@@ -87,6 +93,9 @@ impl Layer {
             }
             if state.is_ended {
                 return Err("the peer ended the TLS handshake".into());
+            }
+            if state.incoming.len() > MOST_KEPT {
+                return Err(ENDLESS.into());
             }
             match inner.read_onto(&mut state.incoming).await {
                 Ok(0) => return Err("the peer ended the connection in the TLS handshake".into()),
@@ -135,19 +144,20 @@ impl Layer {
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
         let capacity: usize = buffers.iter().map(|buffer| buffer.len()).sum();
-        let wanted = capacity.clamp(RECORD + MOST_OVERHEAD, WIRE);
-        if wire.len() < wanted {
-            wire.resize(wanted, 0);
-        }
         let mut room = Room::new(buffers);
         loop {
             if let Some(failure) = state.failure.take() {
                 return Poll::Ready(Err(io::Error::other(failure)));
             }
-            if state.is_ended {
+            if state.is_ended || state.is_broken {
                 return Poll::Ready(Ok(0));
             }
             let kept = state.incoming.len();
+            // Room for one record at least.
+            let wanted = capacity.clamp(kept + RECORD + MOST_OVERHEAD, WIRE);
+            if wire.len() < wanted {
+                wire.resize(wanted, 0);
+            }
             let mut into = [IoSliceMut::new(&mut wire[kept..wanted])];
             let read = match self.inner.poll_read(context, &mut into) {
                 Poll::Ready(Ok(0)) => {
@@ -169,8 +179,14 @@ impl Layer {
                 },
             );
             state.is_ended |= step.is_ended;
-            state.failure = step.error.map(reason::in_words);
             state.keep(&wire[step.taken..kept + read]);
+            match step.error {
+                Some(error) => state.fail(reason::in_words(error)),
+                None if !state.is_ended && state.incoming.len() > MOST_KEPT => {
+                    state.fail(ENDLESS.into());
+                }
+                None => {}
+            }
             // Answers of rustls's own leave now if they can, otherwise with the next read or write.
             let _ = self.poll_flush(state, context);
             if room.filled > 0 {
@@ -212,6 +228,11 @@ impl Layer {
             if buffers.iter().all(|buffer| buffer.is_empty()) {
                 return Poll::Ready(Ok(0));
             }
+            if state.is_broken {
+                // The reader is told why, if it was not.
+                let failure = state.failure.clone().unwrap_or_default();
+                return Poll::Ready(Err(io::Error::other(failure)));
+            }
             if let Err(error) = state.encrypt(buffers) {
                 return Poll::Ready(Err(io::Error::other(reason::in_words(error))));
             }
@@ -237,8 +258,10 @@ impl Layer {
     /// Tells the peer that nothing more comes, in TLS and below.
     pub fn shutdown_write(&self) {
         let state = &mut *self.state.lock();
-        // Fails where the session is broken: then it has said why.
-        let _ = state.session.end(&mut state.outgoing);
+        if !state.is_broken {
+            // Fails where everything was said.
+            let _ = state.session.end(&mut state.incoming, &mut state.outgoing);
+        }
         state.is_closing = true;
         // What the stream does not take now, it takes with the next read.
         if self.flush_now(state).is_ready() {
@@ -275,6 +298,11 @@ impl State {
         step.error
     }
 
+    fn fail(&mut self, why: String) {
+        self.is_broken = true;
+        self.failure = Some(why);
+    }
+
     /// Keeps the beginning of a record.
     fn keep(&mut self, rest: &[u8]) {
         self.incoming.clear();
@@ -295,7 +323,8 @@ impl State {
             if content.is_empty() {
                 break;
             }
-            self.session.encrypt(content, &mut self.outgoing)?;
+            self.session
+                .encrypt(content, &mut self.incoming, &mut self.outgoing)?;
             if self.batch.content == 0 {
                 self.batch.record_length = self.outgoing.bytes().len();
             }

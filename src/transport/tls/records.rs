@@ -13,6 +13,8 @@ use rustls::{CommonState, Error};
 pub const RECORD: usize = 16 * 1024;
 /// What a record may be longer than that: with its header (RFC 5246 § 6.2.3).
 pub const MOST_OVERHEAD: usize = 5 + 2048;
+/// What may wait for the end of a handshake message: that is at most 64 KiB long, and each of its records 22 bytes longer.
+pub const MOST_KEPT: usize = 128 * 1024;
 /// What ours are longer: header, explicit nonce or content type, tag.
 const OVERHEAD: usize = 5 + 8 + 16;
 
@@ -66,19 +68,25 @@ impl Session {
         }
     }
 
-    /// Encrypts at most a record's worth onto `outgoing`.
-    pub fn encrypt(&mut self, plain: &[u8], outgoing: &mut Outgoing) -> Result<(), Error> {
+    /// Encrypts at most a record's worth onto `outgoing`. `incoming` is what the last `advance` did not take: rustls knows
+    /// places in it.
+    pub fn encrypt(
+        &mut self,
+        plain: &[u8],
+        incoming: &mut [u8],
+        outgoing: &mut Outgoing,
+    ) -> Result<(), Error> {
         match self {
-            Session::Client(connection) => write(connection, Some(plain), outgoing),
-            Session::Server(connection) => write(connection, Some(plain), outgoing),
+            Session::Client(connection) => write(connection, Some(plain), incoming, outgoing),
+            Session::Server(connection) => write(connection, Some(plain), incoming, outgoing),
         }
     }
 
-    /// Says on `outgoing` that nothing more comes.
-    pub fn end(&mut self, outgoing: &mut Outgoing) -> Result<(), Error> {
+    /// Says on `outgoing` that nothing more comes. `incoming` as in `encrypt`.
+    pub fn end(&mut self, incoming: &mut [u8], outgoing: &mut Outgoing) -> Result<(), Error> {
         match self {
-            Session::Client(connection) => write(connection, None, outgoing),
-            Session::Server(connection) => write(connection, None, outgoing),
+            Session::Client(connection) => write(connection, None, incoming, outgoing),
+            Session::Server(connection) => write(connection, None, incoming, outgoing),
         }
     }
 }
@@ -177,10 +185,11 @@ fn advance<C: Process>(
 fn write<C: Process>(
     connection: &mut C,
     plain: Option<&[u8]>,
+    incoming: &mut [u8],
     outgoing: &mut Outgoing,
 ) -> Result<(), Error> {
     loop {
-        match connection.process(&mut []).state? {
+        match connection.process(incoming).state? {
             ConnectionState::WriteTraffic(mut traffic) => {
                 let mut is_exhausted = false;
                 outgoing.append(plain.map_or(0, <[u8]>::len) + OVERHEAD, |room| {
