@@ -8,7 +8,7 @@ const LEAST: usize = 16 * 1024;
 /// Larger ones are rare.
 const MOST: usize = 2 * 1024 * 1024;
 /// What a pool keeps altogether.
-const KEPT: usize = 8 * 1024 * 1024;
+const KEPT: usize = 3 * 1024 * 1024;
 
 /// Room to append to.
 pub static ROOMS: Pool = Pool::new();
