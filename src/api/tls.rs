@@ -135,11 +135,20 @@ impl OptionValue for ServerTls {
         if identities.is_empty() {
             return Err("needs a server's certificate: give certFile and keyFile".into());
         }
+        let client_authorities = text(members, "clientCaFile")?;
+        if client_authorities
+            .as_ref()
+            .is_some_and(|given| given.is_empty())
+        {
+            // A setting that is missing must not let everybody in.
+            return Err(
+                "clientCaFile must be a path or PEM text, not \"\"; null asks clients for nothing"
+                    .into(),
+            );
+        }
         Ok(ServerTls(Some(Box::new(ServerSettings {
             identities,
-            client_authorities: text(members, "clientCaFile")?
-                .filter(|given| !given.is_empty())
-                .map(|given| Pem::new("tls.clientCaFile", given)),
+            client_authorities: client_authorities.map(|given| Pem::new("tls.clientCaFile", given)),
             common: common(members)?,
         }))))
     }

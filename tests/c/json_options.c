@@ -149,6 +149,7 @@ static void what_is_wrong_in_tls_is_named(void)
     SERVER("{\"tls\":true}", "tls", "certFile");
     SERVER("{\"tls\":{}}", "tls", "certFile");
     SERVER("{\"tls\":{\"certificates\":{}}}", "tls", "array");
+    SERVER("{\"tls\":{\"certFile\":\"a.pem\",\"keyFile\":\"a.key\",\"clientCaFile\":\"\"}}", "tls", "clientCaFile");
     SERVER("{\"tls\":{\"certificates\":[{}]}}", "tls", "certificates");
 }
 
