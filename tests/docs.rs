@@ -565,32 +565,6 @@ fn every_test_that_cargo_test_leaves_out_is_in_the_command_for_all() {
     }
 }
 
-#[test]
-fn the_library_is_as_large_as_the_readme_says() {
-    let readme = read("README.md");
-    let (before, _) = readme.split_once(" MB (Linux x86-64, stripped)").unwrap();
-    let stated: f64 = before.rsplit(' ').next().unwrap().parse().unwrap();
-    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        return;
-    }
-    let target = cc::library().ancestors().nth(3).unwrap().to_owned();
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--locked", "--release", "--lib"]);
-    cargo
-        .current_dir(cc::project())
-        .env("CARGO_TARGET_DIR", &target);
-    cc::run(&mut cargo, "the release library");
-    let size = fs::metadata(target.join("release/libwsplug.so"))
-        .unwrap()
-        .len() as f64
-        / 1e6;
-    // Compilers differ a little.
-    assert!(
-        (size / stated - 1.0).abs() < 0.1,
-        "{size:.2} MB, the README says {stated}"
-    );
-}
-
 /// Each sample of docs/events.md beside the same event as it really comes: the same keys in the same order, the same values.
 #[test]
 fn the_samples_of_events_are_real() {

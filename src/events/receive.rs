@@ -14,7 +14,7 @@ use crate::protocol::Kind;
 
 impl Hub {
     /// The oldest message of `source` that waits to be pulled, if it is no longer than `capacity`; waits up to `timeout` for
-    /// it. Other events before it are passed over, see [`look`]. `is_over` tells whether nothing more can come: whoever
+    /// it. Other events before it are passed over, see `look`. `is_over` tells whether nothing more can come: whoever
     /// changes that calls [`Hub::look_again`].
     pub fn receive(
         &self,
