@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_void};
 
 use super::glue::{
     argument, bytes, command, given, guard_result, guard_status, is_forked, kind, put_number,
-    put_ref, put_text, text,
+    put_ref, put_text, text, text_or_none,
 };
 use super::status::*;
 use crate::api::{self, Reply};
@@ -163,10 +163,7 @@ pub unsafe extern "system" fn wsplug_client_set_value(
 ) -> i32 {
     // SAFETY: the header's promise about texts.
     guard_result(|| unsafe {
-        let value = (!value.is_null())
-            .then(|| text("value", value))
-            .transpose()?;
-        api::client_set_value(client, given("key", key)?, value)
+        api::client_set_value(client, given("key", key)?, text_or_none("value", value)?)
     })
 }
 

@@ -141,6 +141,18 @@ pub unsafe fn text<'a>(name: &str, text: *const c_char) -> Result<&'a str> {
     })
 }
 
+/// A text argument for which NULL has a meaning of its own.
+///
+/// # Safety
+/// As for [`text`].
+pub unsafe fn text_or_none<'a>(name: &str, value: *const c_char) -> Result<Option<&'a str>> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the caller's promise.
+    unsafe { text(name, value) }.map(Some)
+}
+
 /// A text argument that must be there.
 ///
 /// # Safety

@@ -3,7 +3,9 @@
 
 use std::ffi::{c_char, c_void};
 
-use super::glue::{argument, bytes, command, given, guard_result, kind, put_ref, put_text, text};
+use super::glue::{
+    argument, bytes, command, given, guard_result, kind, put_ref, put_text, text, text_or_none,
+};
 use crate::api;
 
 /// Makes a server, which does not listen yet. Its ref, negative, is written to *server, 0 on failure; the
@@ -149,10 +151,7 @@ pub unsafe extern "system" fn wsplug_server_set_value(
 ) -> i32 {
     // SAFETY: the header's promise about texts.
     guard_result(|| unsafe {
-        let value = (!value.is_null())
-            .then(|| text("value", value))
-            .transpose()?;
-        api::server_set_value(server, given("key", key)?, value)
+        api::server_set_value(server, given("key", key)?, text_or_none("value", value)?)
     })
 }
 

@@ -398,6 +398,19 @@ fn rsv1_where_it_must_not_be_is_closed_with_1002() {
     host.leave();
 }
 
+/// Sends a text twice, the second time with references to the first: that one is refused.
+fn the_second_is_corrupt(host: &Host, zlib: &mut Zlib, link: &mut Link, text: &str, what: &str) {
+    let deflater = zlib.deflater(15);
+    let first = zlib.deflate(deflater, text.as_bytes());
+    link.send(&Frame::text(&first).rsv(4));
+    assert_eq!(host.event("message", link.client).context("data"), text);
+    let second = zlib.deflate(deflater, text.as_bytes());
+    link.send(&Frame::text(&second).rsv(4));
+    link.is_closed_with(host, what, 1007);
+    let error = host.event("error", link.client);
+    assert_eq!(*error.context("decompressionError"), true);
+}
+
 /// A context that the peer has promised not to use, or that does not exist.
 #[test]
 fn a_message_that_refers_to_what_is_not_there_is_corrupt() {
@@ -407,18 +420,7 @@ fn a_message_that_refers_to_what_is_not_there_is_corrupt() {
         let members = json!({"serverNoContextTakeover": true, "clientNoContextTakeover": true});
         let header = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
         let mut link = connect(&host, side, &deflate(members), header);
-        let deflater = zlib.deflater(15);
-        let first = zlib.deflate(deflater, text.as_bytes());
-        link.send(&Frame::text(&first).rsv(4));
-        assert_eq!(
-            host.event("message", link.client).context("data"),
-            &text[..]
-        );
-        let second = zlib.deflate(deflater, text.as_bytes());
-        link.send(&Frame::text(&second).rsv(4));
-        link.is_closed_with(&host, &format!("{side:?}"), 1007);
-        let error = host.event("error", link.client);
-        assert_eq!(*error.context("decompressionError"), true);
+        the_second_is_corrupt(&host, &mut zlib, &mut link, &text, &format!("{side:?}"));
     }
     host.leave();
 }
@@ -440,19 +442,8 @@ fn a_message_that_refers_further_back_than_a_small_window_is_corrupt() {
                 ),
             };
             let mut link = connect(&host, side, &deflate(members), &header);
-            let deflater = zlib.deflater(15);
-            let text = noisy_text(6000, 4);
-            let first = zlib.deflate(deflater, text.as_bytes());
-            link.send(&Frame::text(&first).rsv(4));
-            assert_eq!(
-                host.event("message", link.client).context("data"),
-                &text[..]
-            );
-            let second = zlib.deflate(deflater, text.as_bytes());
-            link.send(&Frame::text(&second).rsv(4));
-            link.is_closed_with(&host, &format!("{side:?}, {bits} bits"), 1007);
-            let error = host.event("error", link.client);
-            assert_eq!(*error.context("decompressionError"), true);
+            let what = format!("{side:?}, {bits} bits");
+            the_second_is_corrupt(&host, &mut zlib, &mut link, &noisy_text(6000, 4), &what);
         }
     }
     host.leave();
