@@ -222,12 +222,39 @@ fn the_page_of_options_is_the_one_that_the_source_gives() {
     );
 }
 
+/// An example for each option, by group.
+fn option_examples() -> Value {
+    serde_json::from_str(&read("tests/support/option_examples.json")).unwrap()
+}
+
+#[test]
+fn each_option_has_an_example_that_it_takes() {
+    let mut examples = option_examples();
+    for (group, rows) in api::option_groups() {
+        for row in rows {
+            let example = examples[group]
+                .as_object_mut()
+                .and_then(|group| group.shift_remove(row.name))
+                .unwrap_or_else(|| {
+                    panic!(
+                        "tests/support/option_examples.json has none for {} of {group}",
+                        row.name
+                    )
+                });
+            assert_eq!((row.check)(&example), Ok(()), "{}", row.name);
+            assert_ne!(example.to_string(), row.default, "{} by default", row.name);
+        }
+        assert_eq!(examples[group], json!({}), "{group} has no such options");
+    }
+}
+
 /// The rows of the source, with the defaults that a server and a client show in their replies.
 fn options_page() -> String {
     let (server, reference) = created(api::server_create("{}"));
     done(api::server_clear(reference));
     let (client, reference) = created(api::client_create("{}"));
     done(api::client_clear(reference));
+    let examples = option_examples();
     let mut page = "# Options\n\n\
         Made from `src/api/options.rs`; do not edit it here. Options are one JSON object. What is wrong in general (types, ranges, unknown\n\
         names, `null`) stands in [abi.md](abi.md#options-and-replies).\n"
@@ -268,9 +295,9 @@ fn options_page() -> String {
         page += &format!("\n## {group}\n\n{place}\n\n");
         page += match has_two {
             true => {
-                "| option | expected | default of a server | default of a client | meaning |\n|---|---|---|---|---|\n"
+                "| option | expected | default of a server | default of a client | example | meaning |\n|---|---|---|---|---|---|\n"
             }
-            false => "| option | expected | default | meaning |\n|---|---|---|---|\n",
+            false => "| option | expected | default | example | meaning |\n|---|---|---|---|---|\n",
         };
         for row in rows {
             let defaults = match has_two {
@@ -282,8 +309,12 @@ fn options_page() -> String {
                 false => code(&row.default),
             };
             let expected = row.expected.replace('|', "\\|");
+            let example = code(&examples[group][row.name].to_string());
             let meaning = row.meaning.replace('|', "\\|");
-            page += &format!("| `{}` | {expected} | {defaults} | {meaning} |\n", row.name);
+            page += &format!(
+                "| `{}` | {expected} | {defaults} | {example} | {meaning} |\n",
+                row.name
+            );
         }
     }
     page

@@ -28,6 +28,8 @@ pub struct Row {
     pub default: String,
     /// What it does.
     pub meaning: &'static str,
+    /// What is wrong with a value for it.
+    pub check: fn(&Value) -> std::result::Result<(), String>,
 }
 
 /// An option's name and, of an object, the names of its members.
@@ -87,6 +89,7 @@ macro_rules! options {
                     expected: <$type>::expected(),
                     default: defaults.$field.show().map(|value| value.to_string()).unwrap_or_default(),
                     meaning: $doc.trim(),
+                    check: |value| <$type>::read(value).map(drop),
                 }, )*]
             }
         }
