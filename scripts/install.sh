@@ -17,7 +17,8 @@ apt_get() {
         has sudo || { echo "install.sh: run this as root, or install sudo" >&2; return 1; }
         sudo=sudo
     fi
-    $sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" >/dev/null
+    # RUNLEVEL=1: no package starts a service.
+    $sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq "$@" >/dev/null
 }
 
 apt() {
@@ -75,10 +76,9 @@ node() {
     echo "$wanted" > "$folder/installed"
 }
 
-# Without the services that other packages of theirs would start.
 proxies() {
-    has tinyproxy && has microsocks && has stunnel ||
-        apt tinyproxy-bin microsocks stunnel4
+    has tinyproxy && has microsocks && has stunnel && has nginx ||
+        apt tinyproxy-bin microsocks stunnel4 nginx-light
 }
 
 autobahn() {

@@ -92,8 +92,17 @@ fn blocks() -> Vec<Block> {
 #[test]
 fn every_block_is_of_a_language_that_is_checked_or_said_not_to_be() {
     for block in blocks() {
-        let is_known = ["c", "json", "python", "sh", "text", "4d", "wlanguage"]
-            .contains(&block.language.as_str());
+        let is_known = [
+            "c",
+            "json",
+            "nginx",
+            "python",
+            "sh",
+            "text",
+            "4d",
+            "wlanguage",
+        ]
+        .contains(&block.language.as_str());
         assert!(is_known, "{}: {:?}", block.place, block.language);
     }
     let hosts = read("docs/hosts.md");

@@ -1,4 +1,4 @@
-//! Clients behind proxies: real ones (tinyproxy, microsocks, stunnel before tinyproxy) for ws and wss, and raw ones that
+//! A server behind nginx. Clients behind proxies: real ones (tinyproxy, microsocks, stunnel before tinyproxy) for ws and wss, and raw ones that
 //! show what came over the wire and do what they want.
 
 #[path = "support/adversary.rs"]
@@ -14,13 +14,13 @@ mod proxies;
 #[path = "support/script.rs"]
 mod script;
 
-use adversary::{Frame, PROMPTLY, Peer, listener};
+use adversary::{Frame, PROMPTLY, Peer, listener, request_to};
 use certs::Certs;
 use host::{Host, INVALID_OPTIONS, NETWORK, Reply};
 use proxies::RealProxy;
 use script::{Answer, Script, header, say};
 use serde_json::{Value, json};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -306,6 +306,53 @@ fn tunnel() -> Answer {
         peer.send_bytes(b"HTTP/1.1 200 Connection established\r\n\r\n");
         Some(Peer::asked(peer.stream).answered(""))
     })
+}
+
+#[test]
+fn a_server_behind_the_nginx_of_the_recipe_knows_its_clients() {
+    let recipes = std::fs::read_to_string(cc::project().join("docs/recipes.md")).unwrap();
+    let block = |after: &str, language: &str| {
+        let text = recipes.split_once(after).unwrap().1;
+        let text = text.split_once(&format!("```{language}\n")).unwrap().1;
+        text.split_once("```").unwrap().0.to_owned()
+    };
+    let mut options: Value =
+        serde_json::from_str(&block("The server believes nginx", "json")).unwrap();
+    options["port"] = 0.into();
+    let host = Host::spawn();
+    ask!(host, "callbacks", "em").ok();
+    let server = ask!(host, "server_create", options).ok().reference;
+    let started = ask!(host, "server_start", server, "{}").ok().body;
+    let directives = block("## Behind nginx", "nginx")
+        .replace("listen 80;", "listen 127.0.0.1:PORT;")
+        .replace(":8080", &format!(":{}", started["port"]));
+    let Some(nginx) = RealProxy::nginx(&directives) else {
+        return;
+    };
+
+    let mut client = Peer::tcp_from(Ipv4Addr::new(127, 0, 0, 9), nginx.port);
+    let name = format!("127.0.0.1:{}", nginx.port);
+    let origin = format!("Origin: http://{name}\r\n");
+    client.send_bytes(request_to(&name, "/chat?room=1", &origin).as_bytes());
+    let answer = client.response(PROMPTLY).unwrap();
+    assert_eq!(answer.status, 101, "{answer:?} {}", nginx.log());
+    let open = host.server_event("open", server);
+    assert_eq!(open.context("remoteIp"), "127.0.0.9");
+    assert_eq!(open.context("uri"), "/chat?room=1");
+    assert_eq!(open.context("tls"), false);
+    client.send(&Frame::text("through nginx"));
+    let message = host.event("message", open.client());
+    assert_eq!(message.bytes(), b"through nginx");
+    ask!(host, "client_send", open.client(), 1, "=and back").ok();
+    assert_eq!(client.frame().payload, b"and back");
+
+    // Another page's script is refused.
+    let mut refused = Peer::tcp(nginx.port);
+    let origin = "Origin: http://evil.example\r\n";
+    refused.send_bytes(request_to(&name, "/chat", origin).as_bytes());
+    assert_eq!(refused.response(PROMPTLY).unwrap().status, 403);
+    client.send(&Frame::close(1000, "bye"));
+    assert_eq!(host.event("close", open.client()).code(), 1000);
 }
 
 #[test]

@@ -160,6 +160,15 @@ impl Peer {
         Peer::of(stream, true)
     }
 
+    /// As `tcp`, from this address of our own.
+    pub fn tcp_from(address: Ipv4Addr, port: u16) -> Peer {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((address, 0)).into()).unwrap();
+        let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        socket.connect(&server.into()).unwrap();
+        Peer::of(socket.into(), true)
+    }
+
     /// As `tcp`, with little room for what we have not read and for what has not left.
     pub fn tcp_with_little_room(port: u16) -> Peer {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();

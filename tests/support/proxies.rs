@@ -1,4 +1,4 @@
-//! Real proxies as processes of their own: tinyproxy, microsocks and stunnel, on free ports.
+//! Real proxies as processes of their own: tinyproxy, microsocks, stunnel and nginx, on free ports.
 //! Does not know what goes through them.
 #![allow(dead_code)] // Each test binary uses a part of it.
 
@@ -58,11 +58,29 @@ impl RealProxy {
         })
     }
 
+    /// nginx with these directives of its `http` block, in which PORT is where it listens; none where it is not installed.
+    pub fn nginx(directives: &str) -> Option<RealProxy> {
+        RealProxy::start("nginx", |port, folder| {
+            let folder = folder.display();
+            let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+                .map(|of| format!("{of}_temp_path {folder}/{of};\n"))
+                .concat();
+            let config = format!(
+                "daemon off;\nmaster_process off;\npid {folder}/pid;\nerror_log stderr;\n\
+                 events {{}}\nhttp {{\naccess_log {folder}/access;\n{temporary}{}\n}}\n",
+                directives.replace("PORT", &port.to_string())
+            );
+            let file = format!("{folder}/nginx.conf");
+            std::fs::write(&file, config).unwrap();
+            vec!["-e".into(), "stderr".into(), "-c".into(), file]
+        })
+    }
+
     fn start(
         program: &str,
         arguments: impl FnOnce(u16, &PathBuf) -> Vec<String>,
     ) -> Option<RealProxy> {
-        // Neither can be given port 0 and asked for the real one.
+        // None of them can be given port 0 and asked for the real one.
         let port = free_port();
         let folder = std::env::temp_dir().join(format!("wsplug-{program}-{port}"));
         std::fs::create_dir_all(&folder).unwrap();
