@@ -2,6 +2,7 @@
 //! Does not know sockets or C.
 
 mod context;
+mod credit;
 mod gate;
 mod hub;
 mod payloads;
@@ -15,10 +16,11 @@ use std::ffi::CStr;
 use std::ffi::CString;
 
 pub use context::{cookies_object, headers_object, tls_of, tls_value, write as write_context};
+pub use credit::{CreditLimits, Ticket};
 pub use hub::{Handler, Hub, begin_turns, end_turns, hub};
 pub use queue::{Ended, Pulled};
 pub use retire::{retire, retire_all};
-pub use source::{Channel, CreditLimits, Delivery, Source, Ticket};
+pub use source::{Channel, Delivery, Source};
 
 use crate::error::HttpAnswer;
 use crate::error::Unsent;

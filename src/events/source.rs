@@ -2,11 +2,12 @@
 //! Does not know the lanes in which they wait.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::SeqCst};
 use std::task::Waker;
 
-use parking_lot::{Condvar, Mutex, RwLock};
+use parking_lot::{Condvar, RwLock};
 
+use super::credit::{Credit, CreditLimits, Ticket};
 use super::gate::Gate;
 use super::hub::{self, Handler, hub};
 use super::payloads::Payloads;
@@ -17,15 +18,6 @@ use crate::callback;
 use crate::error::{Error, Result, Status};
 use crate::protocol::Kind;
 use crate::protocol::receiver::{Fragment, Payload};
-
-/// How much may wait for the host before we stop reading.
-#[derive(Clone, Copy, Debug)]
-pub struct CreditLimits {
-    /// Bytes of payload.
-    pub bytes: usize,
-    /// Events.
-    pub events: usize,
-}
 
 /// What the events of one server, or of one client of our own, have in common.
 pub struct Channel {
@@ -39,37 +31,13 @@ pub struct Channel {
     is_over: AtomicBool,
 }
 
-/// Bytes and events that wait for the host. While it is used up, nothing more is read.
-struct Credit {
-    byte_limit: AtomicUsize,
-    event_limit: AtomicUsize,
-    bytes: AtomicUsize,
-    events: AtomicUsize,
-    has_paused: AtomicBool,
-    paused: Mutex<Vec<Waker>>,
-    /// Counts how often the paused were woken.
-    round: AtomicU64,
-}
-
-/// Remembers that a waker is listed already.
-#[derive(Default)]
-pub struct Ticket(u64);
-
 impl Channel {
     /// A channel for the events of `server`, or of a client (0).
     pub fn new(server: i32, tag: Tag, limits: CreditLimits) -> Arc<Channel> {
         Arc::new(Channel {
             server,
             tag: RwLock::new(Arc::new(tag)),
-            credit: Credit {
-                byte_limit: AtomicUsize::new(limits.bytes),
-                event_limit: AtomicUsize::new(limits.events),
-                bytes: AtomicUsize::new(0),
-                events: AtomicUsize::new(0),
-                has_paused: AtomicBool::new(false),
-                paused: Mutex::new(Vec::new()),
-                round: AtomicU64::new(1),
-            },
+            credit: Credit::new(limits),
             is_silent: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
         })
@@ -78,13 +46,12 @@ impl Channel {
     /// What events carry from now on.
     pub fn set_tag(&self, tag: Tag, limits: CreditLimits) {
         *self.tag.write() = Arc::new(tag);
-        self.credit.byte_limit.store(limits.bytes, SeqCst);
-        self.credit.event_limit.store(limits.events, SeqCst);
+        self.credit.set_limits(limits);
     }
 
     /// An error where the host has more events waiting than it may have.
     pub fn check_credit(&self) -> Result<()> {
-        match self.is_exhausted() {
+        match self.credit.is_exhausted() {
             true => Err(Error::new(
                 Status::QueueFull,
                 "more events wait for the host than eventQueueBytes and eventQueueEvents allow",
@@ -95,16 +62,14 @@ impl Channel {
 
     /// Bytes and events that wait for the host.
     pub fn waiting(&self) -> (usize, usize) {
-        let credit = &self.credit;
-        (credit.bytes.load(SeqCst), credit.events.load(SeqCst))
+        self.credit.waiting()
     }
 
     /// The library was shut down.
     pub fn end(&self) {
         self.is_over.store(true, SeqCst);
         // Tasks that ended with their thread: their wakers would keep its event loop for as long as an event waits here.
-        let wakers = std::mem::take(&mut *self.credit.paused.lock());
-        drop(wakers);
+        self.credit.forget_paused();
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -115,66 +80,17 @@ impl Channel {
         self.tag.read().clone()
     }
 
-    /// Bytes and events that may still come before we stop reading.
-    fn room(&self) -> (usize, usize) {
-        let credit = &self.credit;
-        let room = |limit: &AtomicUsize, used: &AtomicUsize| {
-            limit.load(SeqCst).saturating_sub(used.load(SeqCst))
-        };
-        (
-            room(&credit.byte_limit, &credit.bytes),
-            room(&credit.event_limit, &credit.events),
-        )
-    }
-
-    fn is_exhausted(&self) -> bool {
-        let (bytes, events) = self.room();
-        bytes == 0 || events == 0
-    }
-
     /// Whether nothing more should be read for now. If so, `waker` is woken once there is credit again.
     pub fn is_used_up(&self, waker: &Waker, ticket: &mut Ticket) -> bool {
-        if !self.is_exhausted() {
-            return false;
-        }
-        if ticket.0 != self.credit.round.load(SeqCst) {
-            let mut paused = self.credit.paused.lock();
-            paused.push(waker.clone());
-            ticket.0 = self.credit.round.load(SeqCst);
-            self.credit.has_paused.store(true, SeqCst);
-        }
-        // Credit may have come back between the look and the listing.
-        self.is_exhausted()
+        self.credit.is_used_up(waker, ticket)
     }
 
     pub(super) fn charge(&self, bytes: usize, events: usize) {
-        self.credit.bytes.fetch_add(bytes, SeqCst);
-        self.credit.events.fetch_add(events, SeqCst);
+        self.credit.charge(bytes, events);
     }
 
     pub(super) fn give_back(&self, bytes: usize, events: usize) {
-        self.credit.bytes.fetch_sub(bytes, SeqCst);
-        self.credit.events.fetch_sub(events, SeqCst);
-        if !self.credit.has_paused.load(SeqCst) {
-            return;
-        }
-        // Only at three quarters, so that a host that takes one event at a time does not wake everybody each time.
-        let credit = &self.credit;
-        let is_low = |limit: &AtomicUsize, used: &AtomicUsize| {
-            used.load(SeqCst) <= limit.load(SeqCst) / 4 * 3
-        };
-        if is_low(&credit.byte_limit, &credit.bytes)
-            && is_low(&credit.event_limit, &credit.events)
-            && credit.has_paused.swap(false, SeqCst)
-        {
-            let mut list = credit.paused.lock();
-            let paused = std::mem::take(&mut *list);
-            credit.round.fetch_add(1, SeqCst);
-            drop(list);
-            for waker in paused {
-                waker.wake();
-            }
-        }
+        self.credit.give_back(bytes, events);
     }
 }
 
@@ -261,7 +177,7 @@ impl Source {
                         payloads: Payloads::default(),
                         items: Vec::new(),
                         shared: 0,
-                        room: self.channel.room(),
+                        room: self.channel.credit.room(),
                     },
                 }
             }
