@@ -4,6 +4,7 @@
 mod accept;
 mod admission;
 mod auth;
+mod entry;
 mod files;
 mod handshake;
 mod networks;
@@ -14,6 +15,7 @@ mod service;
 mod session;
 mod tally;
 mod verifier;
+mod visit;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
