@@ -134,6 +134,9 @@ typedef void (WSPLUG_API *wsplug_event_callback)(int32_t server, int32_t client,
 typedef void (WSPLUG_API *wsplug_message_callback)(int32_t server, int32_t client, int32_t kind,
         const void *data, int32_t length, void *user_data);
 
+// Tells that something waits.
+typedef void (WSPLUG_API *wsplug_wakeup_callback)(void *user_data);
+
 // Takes log messages, up to the level that was asked for. May be called on any thread.
 typedef void (WSPLUG_API *wsplug_log_callback)(int32_t level, const char *message, void *user_data);
 
@@ -272,6 +275,26 @@ void WSPLUG_API wsplug_event_free(wsplug_event *event);
 // callbacks ran, or a negative status. Another thread that pumps meanwhile waits. Inside a callback:
 // WSPLUG_IN_CALLBACK.
 int32_t WSPLUG_API wsplug_pump(int32_t timeout_ms, int32_t max);
+
+// Sets what tells a host that sleeps elsewhere that something waits for wsplug_pump, wsplug_event_next, ..._messages or
+// wsplug_client_receive; at once, if something does. Replaces what was set; without options ("fd" or "hwnd") and with a
+// NULL callback it removes it, as wsplug_shutdown does. Returns once the old callback no longer runs, unless it is called
+// inside a callback.
+//
+// The callback is called on whichever thread brings the event, mostly a network thread of the library, with no lock held.
+// It should only wake the host's own thread: as long as it runs, that network thread does nothing else. Inside it
+// wsplug_pump is refused.
+//
+// One wake-up stands for all that came since the host looked last. So look until there is no more: wsplug_event_next until
+// WSPLUG_TIMEOUT, ..._messages until fewer come than were asked for. wsplug_pump that stops at its max is told anew.
+//
+// {"fd":true}, not on Windows: the reply's "fd" is readable as long as anything waits. Poll it, do not read from it, and do
+// not close it: it is the library's, and closed when it is replaced or removed.
+//
+// {"hwnd":...,"message":...}, on Windows: the message is posted to the window, with wParam and lParam 0. It is for the
+// window's thread to pump when it gets it.
+int32_t WSPLUG_API wsplug_set_wakeup(const char *options, wsplug_wakeup_callback callback, void *user_data,
+        char **reply);
 
 // The version of the interface that the loaded library has: compare it with WSPLUG_ABI_VERSION.
 int32_t WSPLUG_API wsplug_abi_version(void);

@@ -1,8 +1,13 @@
-//! Knows what differs by operating system: signals, limits, socket options.
+//! Knows what differs by operating system: signals, limits, socket options, how a thread that sleeps elsewhere is woken.
 //! Does not know what they are used for.
 
 #[cfg(unix)]
 mod imp {
+    use std::convert::Infallible;
+    use std::io::{self, Read, Write};
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+
     use nix::sys::resource::{Resource, getrlimit};
     use nix::sys::signal::{SigSet, Signal};
 
@@ -45,6 +50,54 @@ mod imp {
             Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
         )
     }
+
+    /// Something to poll that can be up or down.
+    pub struct Flag {
+        polled: UnixStream,
+        other: UnixStream,
+    }
+
+    impl Flag {
+        /// A flag that is down.
+        pub fn new() -> io::Result<Flag> {
+            let (polled, other) = UnixStream::pair()?;
+            polled.set_nonblocking(true)?;
+            other.set_nonblocking(true)?;
+            Ok(Flag { polled, other })
+        }
+
+        /// The file descriptor, which is readable while the flag is up.
+        pub fn fd(&self) -> i32 {
+            self.polled.as_raw_fd()
+        }
+
+        /// Puts a flag up that is down.
+        pub fn raise(&self) {
+            // Takes a byte whenever the flag is down.
+            let _ = (&self.other).write(&[1]);
+        }
+
+        /// Takes a flag down that is up.
+        pub fn lower(&self) {
+            // Nothing is there only if the host has read it, which then has done the work.
+            let _ = (&self.polled).read(&mut [0; 8]);
+        }
+    }
+
+    /// A window that takes messages: there is none here.
+    pub struct Window(Infallible);
+
+    impl Window {
+        /// Always an error.
+        pub fn new(_: i64, _: u32) -> Result<Window, String> {
+            Err("is for Windows; this system has no window messages".into())
+        }
+
+        /// Posts the message.
+        pub fn post(&self) -> io::Result<()> {
+            match self.0 {}
+        }
+    }
 }
 
 /// How many bytes the peer of a TCP socket has acknowledged so far. None: this system does not tell.
@@ -80,6 +133,12 @@ pub fn acknowledged_bytes<T>(_: &T) -> Option<u64> {
 
 #[cfg(windows)]
 mod imp {
+    use std::convert::Infallible;
+    use std::io;
+
+    use windows_sys::Win32::Foundation::HWND;
+    use windows_sys::Win32::UI::WindowsAndMessaging::{IsWindow, PostMessageW};
+
     /// Windows has no signals.
     pub fn prepare_thread() {}
 
@@ -91,6 +150,65 @@ mod imp {
     /// WSAEMFILE and WSAENOBUFS.
     pub fn is_out_of_files(error: &std::io::Error) -> bool {
         matches!(error.raw_os_error(), Some(10024 | 10055))
+    }
+
+    /// A window that takes messages.
+    pub struct Window {
+        /// An HWND, which is a number and no pointer.
+        handle: isize,
+        message: u32,
+    }
+
+    impl Window {
+        /// A window of this process or another; errors say what is wrong with the handle.
+        pub fn new(handle: i64, message: u32) -> Result<Window, String> {
+            // Windows extends the 32 bits of a handle to 64 with their sign or with zeros: hosts give either.
+            let handle = match isize::try_from(handle) {
+                Ok(handle) => handle,
+                Err(_) => {
+                    u32::try_from(handle).map_err(|_| "has more bits than a handle here")? as isize
+                }
+            };
+            // SAFETY: any number may be asked about.
+            match unsafe { IsWindow(handle as HWND) } {
+                0 => Err("is not the handle of a window".into()),
+                _ => Ok(Window { handle, message }),
+            }
+        }
+
+        /// Posts the message.
+        pub fn post(&self) -> io::Result<()> {
+            // SAFETY: a window that is gone is an error.
+            match unsafe { PostMessageW(self.handle as HWND, self.message, 0, 0) } {
+                0 => Err(io::Error::last_os_error()),
+                _ => Ok(()),
+            }
+        }
+    }
+
+    /// Something to poll: there are no file descriptors here.
+    pub struct Flag(Infallible);
+
+    impl Flag {
+        /// Always an error.
+        pub fn new() -> io::Result<Flag> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        /// The file descriptor.
+        pub fn fd(&self) -> i32 {
+            match self.0 {}
+        }
+
+        /// Puts it up.
+        pub fn raise(&self) {
+            match self.0 {}
+        }
+
+        /// Takes it down.
+        pub fn lower(&self) {
+            match self.0 {}
+        }
     }
 }
 

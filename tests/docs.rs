@@ -295,6 +295,7 @@ fn options_page() -> String {
             "Messages",
             "Of `wsplug_server_messages` and `wsplug_client_messages`.",
         ),
+        ("Wake-up", "Of `wsplug_set_wakeup`."),
     ]);
     for (group, rows) in api::option_groups() {
         let has_two = group == "Server and client";

@@ -28,7 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// Words that the code of some rooms only may contain, and why.
 #[rustfmt::skip]
 const ONLY_IN: &[(&str, &[&str], &str)] = &[
-    ("unsafe", &["ffi"], "pointers end at the C boundary"),
+    ("unsafe", &["ffi", "platform"], "pointers end at the C boundary, and some system calls have no other form"),
     ("TcpStream", &["transport"], "everything else works on any byte stream"),
     ("TcpListener", &["transport"], "everything else works on any byte stream"),
     ("serde_json", &["api", "events"], "JSON is the host's language, not the network's"),

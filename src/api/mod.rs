@@ -16,6 +16,7 @@ mod requests;
 mod servers;
 mod tls;
 mod values;
+mod wakeup;
 
 pub use admission::{client_accept, client_reject};
 pub use clients::{
@@ -33,6 +34,7 @@ pub use servers::{
     server_clear, server_clients, server_create, server_execute, server_get_value, server_messages,
     server_send, server_set, server_set_value, server_start, server_stop,
 };
+pub use wakeup::set_wakeup;
 
 use options::Options;
 
@@ -50,5 +52,6 @@ pub fn option_groups() -> Vec<(&'static str, Vec<Row>)> {
         ("Stop", options::StopOptions::rows()),
         ("Send of a server", options::SendOptions::rows()),
         ("Messages", options::MessagesOptions::rows()),
+        ("Wake-up", options::WakeupOptions::rows()),
     ]
 }

@@ -7,8 +7,8 @@ use super::json;
 use super::requests::{ClientAuth, Redirects};
 use super::tls::{ClientTls, ServerTls};
 use super::values::{
-    Admission, Deflate, Files, HeaderFields, Hosts, Int, Int32, Interval, OptionValue, Paths,
-    Protocols, Refs, Seconds, Texts, nearest,
+    Admission, Deflate, Files, Handle, HeaderFields, Hosts, Int, Int32, Interval, OptionValue,
+    Paths, Protocols, Refs, Seconds, Texts, nearest,
 };
 use crate::error::{Error, Result};
 use crate::events::Dispatch;
@@ -323,6 +323,18 @@ options! {
         "threads" threads: Int<1, 256> = Int(1);
         /// How callbacks are run where a server or client does not say.
         "dispatch" dispatch: Dispatch = Dispatch::Thread;
+    }
+}
+
+options! {
+    /// How a host learns that something waits for it.
+    WakeupOptions {
+        /// Makes a file descriptor to poll, which the reply tells. Not on Windows: an error there.
+        "fd" fd: bool = false;
+        /// The window that `message` is posted to: the handle as a number, or as a text, decimal or hexadecimal ("0x…"). On Windows only: an error elsewhere.
+        "hwnd" window: Option<Handle> = None;
+        /// The message that is posted, of those that Windows leaves to programs: WM_USER is 1024, WM_APP 32768.
+        "message" message: Option<Int<1024, 65535>> = None;
     }
 }
 

@@ -103,6 +103,36 @@ impl<const MIN: i64, const MAX: i64> OptionValue for Int<MIN, MAX> {
     }
 }
 
+/// A handle of Windows, which may have more bits than the numbers of a host's JSON.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Handle(pub i64);
+
+impl OptionValue for Handle {
+    fn read(value: &Value) -> Result<Self, String> {
+        let handle = match value.as_str().map(str::trim) {
+            Some(text) => match text.strip_prefix("0x").or(text.strip_prefix("0X")) {
+                Some(digits) => u64::from_str_radix(digits, 16).ok().map(|bits| bits as i64),
+                None => text.parse().ok(),
+            },
+            None => Int::<{ i64::MIN }, { i64::MAX }>::read(value)
+                .ok()
+                .map(|number| number.0),
+        };
+        handle
+            .filter(|handle| *handle != 0)
+            .map(Self)
+            .ok_or_else(|| wrong::<Self>(value))
+    }
+
+    fn show(&self) -> Option<Value> {
+        Some(self.0.to_string().into())
+    }
+
+    fn expected() -> String {
+        "a whole number other than 0, or a text such as \"65552\" or \"0x10010\"".into()
+    }
+}
+
 /// A duration: milliseconds, or a text with a unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Interval(pub std::time::Duration);

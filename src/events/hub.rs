@@ -13,6 +13,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 
 use super::queue::{Batch, Pulled};
 use super::source::Source;
+use super::wakeup::{Alarm, Wakeup};
 use super::{Dispatch, Event, Tag, context, gate};
 use crate::callback;
 use crate::error::{Error, Result, Status};
@@ -85,6 +86,7 @@ pub(super) struct Lanes {
     /// Counts what may have changed for them beside new messages.
     pub(super) round: u64,
     is_woken: bool,
+    alarm: Option<Alarm>,
     /// Batches so far.
     posted: u64,
     /// Sources of the batches that were taken out to call back.
@@ -158,7 +160,7 @@ impl Hub {
         }
     }
 
-    /// Forgets all callbacks. What waited for them waits to be pulled.
+    /// Forgets all callbacks, and the wake-up. What waited for them waits to be pulled.
     ///
     /// Waits until they no longer run; false at the deadline.
     pub fn forget_handlers(&self, deadline: Instant) -> bool {
@@ -173,6 +175,7 @@ impl Hub {
         self.sort_again();
         let mut handlers = methods.into_values().chain(default);
         handlers.all(|handler| await_end_of(&handler, Some(deadline)))
+            & self.set_wakeup(None, Some(deadline))
     }
 
     /// How events are dispatched where a server or client does not say.
@@ -223,12 +226,14 @@ impl Hub {
         lanes.posted += 1;
         batch.number = lanes.posted;
         self.push(&mut lanes, lane, batch);
-        match IS_TURNING.get() && lanes.posted % SOON != 0 {
-            true => HAS_POSTED.set(true),
-            false => self.wake_waiting(&mut lanes),
-        }
         let is_stuck = lane == Lane::Thread && !lanes.caller_runs;
-        drop(lanes);
+        match IS_TURNING.get() && lanes.posted % SOON != 0 {
+            true => {
+                HAS_POSTED.set(true);
+                drop(lanes);
+            }
+            false => self.wake_waiting(lanes),
+        }
         if is_stuck {
             log::error!("the callback thread cannot be started; the next event tries again");
         }
@@ -255,7 +260,8 @@ impl Hub {
         }
     }
 
-    fn wake_waiting(&self, lanes: &mut MutexGuard<'_, Lanes>) {
+    /// Tells whoever has to look now. The last thing done under the lock: the host's wake-up is called without it.
+    fn wake_waiting(&self, mut lanes: MutexGuard<'_, Lanes>) {
         if !lanes.thread.is_empty() && std::mem::take(&mut lanes.caller_waits) {
             self.thread_ready.notify_one();
         }
@@ -265,12 +271,19 @@ impl Hub {
         if !lanes.pull.is_empty() && lanes.pullers > 0 {
             self.pull_ready.notify_all();
         }
+        let wakeup = lanes.raise();
+        drop(lanes);
+        let is_lost = wakeup.is_some_and(|wakeup| !wakeup.fire());
+        if is_lost {
+            // The next event tries again.
+            self.lanes.lock().alarm.iter_mut().for_each(Alarm::rearm);
+        }
     }
 
     /// Wakes those who wait for what this thread has posted in the present turn.
     pub fn end_turn(&self) {
         if HAS_POSTED.replace(false) {
-            self.wake_waiting(&mut self.lanes.lock());
+            self.wake_waiting(self.lanes.lock());
         }
     }
 
@@ -286,12 +299,12 @@ impl Hub {
             let lane = self.lane_of(&batch);
             self.push(&mut lanes, lane, batch);
         }
-        self.wake_waiting(&mut lanes);
+        lanes.settle(false);
         lanes.round += 1;
         for source in &lanes.receiving {
             source.tell_receivers();
         }
-        drop(lanes);
+        self.wake_waiting(lanes);
         gate::notify();
     }
 
@@ -312,6 +325,7 @@ impl Hub {
                 extracted.extend(own);
             }
         }
+        lanes.settle(false);
         let in_hand = lanes.in_hand.iter().filter(|source| belongs(source));
         (extracted, in_hand.cloned().collect())
     }
@@ -389,7 +403,7 @@ impl Hub {
             } else {
                 Some(Instant::now())
             }) else {
-                break;
+                return Ok(count);
             };
             let delivered = self.deliver(&mut batch, max - count);
             count += delivered;
@@ -410,6 +424,10 @@ impl Hub {
                 break;
             }
         }
+        // What is left is told anew: a host may do one portion at each wake-up.
+        let mut lanes = self.lanes.lock();
+        lanes.settle(true);
+        self.wake_waiting(lanes);
         Ok(count)
     }
 
@@ -424,6 +442,7 @@ impl Hub {
                     return Some(batch);
                 }
             }
+            lanes.settle(true);
             if std::mem::take(&mut lanes.is_woken) {
                 return None;
             }
@@ -458,6 +477,7 @@ impl Hub {
         let mut lanes = self.lanes.lock();
         let pulled = loop {
             let pulled = take(&mut lanes.pull, max, &belongs, &mut done);
+            lanes.settle(pulled.len() < max);
             if !pulled.is_empty() || std::mem::take(&mut lanes.is_woken) {
                 break pulled;
             }
@@ -471,11 +491,22 @@ impl Hub {
             };
             lanes.pullers -= 1;
             if is_late {
-                break take(&mut lanes.pull, max, &belongs, &mut done);
+                let pulled = take(&mut lanes.pull, max, &belongs, &mut done);
+                lanes.settle(pulled.len() < max);
+                break pulled;
             }
         };
         drop(lanes);
         pulled
+    }
+
+    /// What tells the host from now on that something waits to be pumped or pulled; at once, if something does. Returns once
+    /// the old one no longer runs, unless it is called from a callback; false at the deadline.
+    pub fn set_wakeup(&self, wakeup: Option<Arc<Wakeup>>, deadline: Option<Instant>) -> bool {
+        let mut lanes = self.lanes.lock();
+        let old = std::mem::replace(&mut lanes.alarm, wakeup.map(Alarm::new));
+        self.wake_waiting(lanes);
+        old.is_none_or(|old| await_end_of(&old.into_wakeup(), deadline))
     }
 
     /// Ends the wait of one `pull` or `pump`, the present one or the next.
@@ -562,6 +593,22 @@ impl Hub {
 }
 
 impl Lanes {
+    /// What has to be fired, because something waits for the host that it was not told of.
+    fn raise(&mut self) -> Option<Arc<Wakeup>> {
+        let is_quiet = self.pump.is_empty() && self.pull.is_empty();
+        self.alarm.as_mut().filter(|_| !is_quiet)?.raise()
+    }
+
+    /// Something was taken out; to the end of what was looked for, or not.
+    pub(super) fn settle(&mut self, is_exhausted: bool) {
+        let is_quiet = self.pump.is_empty() && self.pull.is_empty();
+        match &mut self.alarm {
+            Some(alarm) if is_quiet => alarm.lower(),
+            Some(alarm) if is_exhausted => alarm.rearm(),
+            _ => {}
+        }
+    }
+
     fn start_caller(&mut self) {
         if !self.caller_runs {
             self.caller_must_end = false;
@@ -616,14 +663,14 @@ fn take(
     pulled
 }
 
-/// Waits until nobody runs a handler that is no longer set; false at the deadline, or inside a callback, which may be its.
-fn await_end_of(handler: &Arc<dyn Handler>, deadline: Option<Instant>) -> bool {
-    while Arc::strong_count(handler) > 1 {
+/// Waits until nobody runs a callback that is no longer set; false at the deadline, or inside a callback, which may be this.
+fn await_end_of<T: ?Sized>(old: &Arc<T>, deadline: Option<Instant>) -> bool {
+    while Arc::strong_count(old) > 1 {
         if callback::is_inside() || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return false;
         }
         let soon = Instant::now() + Duration::from_millis(2);
-        gate::wait_for(Some(soon), || Arc::strong_count(handler) == 1);
+        gate::wait_for(Some(soon), || Arc::strong_count(old) == 1);
     }
     true
 }

@@ -11,6 +11,7 @@ mod receive;
 mod retire;
 mod source;
 mod values;
+mod wakeup;
 
 use std::ffi::CStr;
 use std::ffi::CString;
@@ -21,6 +22,9 @@ pub use hub::{Handler, Hub, begin_turns, end_turns, hub};
 pub use queue::{Ended, Pulled};
 pub use retire::{retire, retire_all};
 pub use source::{Channel, Delivery, Source};
+pub use wakeup::{Call, Wakeup};
+
+pub use crate::platform::{Flag, Window};
 
 use crate::error::HttpAnswer;
 use crate::error::Unsent;

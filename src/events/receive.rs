@@ -47,12 +47,15 @@ impl Hub {
                 return Received::Called;
             }
             let mut lanes = self.lanes.lock();
-            if source.pending.load(SeqCst) > 0 {
-                let belongs = |other: &Source| std::ptr::eq(other, &**source);
-                if let Some(found) = look(&mut lanes.pull, capacity, belongs, &mut passed) {
-                    drop(lanes);
-                    return found;
-                }
+            let belongs = |other: &Source| std::ptr::eq(other, &**source);
+            let found = match source.pending.load(SeqCst) {
+                0 => None,
+                _ => look(&mut lanes.pull, capacity, belongs, &mut passed),
+            };
+            lanes.settle(found.is_none());
+            if let Some(found) = found {
+                drop(lanes);
+                return found;
             }
             if is_over {
                 drop(lanes);
@@ -93,6 +96,7 @@ impl Hub {
         let mut lanes = self.lanes.lock();
         let belongs = |source: &Source| source.client == client;
         let found = look(&mut lanes.pull, capacity, belongs, &mut passed);
+        lanes.settle(found.is_none());
         drop(lanes);
         found
     }

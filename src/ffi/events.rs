@@ -5,11 +5,11 @@ use std::cell::OnceCell;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::sync::Arc;
 
-use super::glue::{guard, guard_status, text};
+use super::glue::{UserData, command, guard, guard_status, text};
 use super::status::*;
 use crate::api;
 use crate::error::Status;
-use crate::events::{Handler, Pulled, Source, Tag, hub, write_context};
+use crate::events::{Call, Handler, Pulled, Source, Tag, hub, write_context};
 use crate::protocol::Kind;
 
 /// Takes events. Type is "open", "message", "fragment", "ping", "pong", "close", "error", "drain",
@@ -40,6 +40,9 @@ pub type wsplug_message_callback = Option<
     ),
 >;
 
+/// Tells that something waits.
+pub type wsplug_wakeup_callback = Option<unsafe extern "system" fn(user_data: *mut c_void)>;
+
 /// One event in the host's hands. Freed with wsplug_event_free.
 pub struct wsplug_event {
     pulled: Pulled,
@@ -49,13 +52,8 @@ pub struct wsplug_event {
 struct Callbacks {
     on_event: wsplug_event_callback,
     on_message: wsplug_message_callback,
-    user_data: *mut c_void,
+    user_data: UserData,
 }
-
-// SAFETY: the header says on which threads callbacks run; user_data is only handed back.
-unsafe impl Send for Callbacks {}
-// SAFETY: as above.
-unsafe impl Sync for Callbacks {}
 
 impl Handler for Callbacks {
     fn event(&self, source: &Source, kind: &CStr, context: &mut Vec<u8>, tag: &Tag) {
@@ -73,7 +71,7 @@ impl Handler for Callbacks {
                 tag.worker.as_ptr(),
                 tag.window,
                 tag.process,
-                self.user_data,
+                self.user_data.0,
             );
         }
     }
@@ -91,7 +89,7 @@ impl Handler for Callbacks {
                 kind as i32,
                 data.as_ptr().cast(),
                 length,
-                self.user_data,
+                self.user_data.0,
             );
         }
     }
@@ -112,7 +110,7 @@ fn handler(
     Some(Arc::new(Callbacks {
         on_event,
         on_message,
-        user_data,
+        user_data: UserData(user_data),
     }))
 }
 
@@ -304,4 +302,44 @@ pub extern "system" fn wsplug_pump(timeout_ms: i32, max: i32) -> i32 {
     guard(Status::Forked as i32, Status::Internal as i32, || {
         api::pump(timeout_ms, max).unwrap_or_else(|error| error.status as i32)
     })
+}
+
+/// Sets what tells a host that sleeps elsewhere that something waits for wsplug_pump, wsplug_event_next, ..._messages or
+/// wsplug_client_receive; at once, if something does. Replaces what was set; without options ("fd" or "hwnd") and with a
+/// NULL callback it removes it, as wsplug_shutdown does. Returns once the old callback no longer runs, unless it is called
+/// inside a callback.
+///
+/// The callback is called on whichever thread brings the event, mostly a network thread of the library, with no lock held.
+/// It should only wake the host's own thread: as long as it runs, that network thread does nothing else. Inside it
+/// wsplug_pump is refused.
+///
+/// One wake-up stands for all that came since the host looked last. So look until there is no more: wsplug_event_next until
+/// WSPLUG_TIMEOUT, ..._messages until fewer come than were asked for. wsplug_pump that stops at its max is told anew.
+///
+/// {"fd":true}, not on Windows: the reply's "fd" is readable as long as anything waits. Poll it, do not read from it, and do
+/// not close it: it is the library's, and closed when it is replaced or removed.
+///
+/// {"hwnd":...,"message":...}, on Windows: the message is posted to the window, with wParam and lParam 0. It is for the
+/// window's thread to pump when it gets it.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn wsplug_set_wakeup(
+    options: *const c_char,
+    callback: wsplug_wakeup_callback,
+    user_data: *mut c_void,
+    reply: *mut *mut c_char,
+) -> i32 {
+    let host = UserData(user_data);
+    let call = callback.map(|callback| -> Call {
+        Box::new(move || {
+            let host = &host;
+            // SAFETY: the host gave the callback for such calls; user_data is only handed back.
+            unsafe { callback(host.0) }
+        })
+    });
+    // SAFETY: the header's promises about texts and replies.
+    unsafe {
+        command(reply, || {
+            Ok(api::set_wakeup(text("options", options)?, call))
+        })
+    }
 }

@@ -20,6 +20,14 @@ thread_local! {
     static IS_INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
+/// What the host gave to be handed back to its callback.
+pub struct UserData(pub *mut c_void);
+
+// SAFETY: the header says that callbacks run on any thread; user_data is only handed back.
+unsafe impl Send for UserData {}
+// SAFETY: as above.
+unsafe impl Sync for UserData {}
+
 /// Once per process: panics go to the log instead of stderr, and a forked child is known as such.
 fn prepare() {
     PREPARED.call_once(|| {

@@ -4,7 +4,7 @@
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::Arc;
 
-use super::glue::{command, guard, guard_status, text};
+use super::glue::{UserData, command, guard, guard_status, text};
 use super::status::*;
 use crate::api;
 use crate::error::Status;
@@ -68,16 +68,11 @@ pub unsafe extern "system" fn wsplug_set_log_callback(
     callback: wsplug_log_callback,
     user_data: *mut c_void,
 ) -> i32 {
-    struct Host(*mut c_void);
-    // SAFETY: the header says that callbacks run on any thread; user_data is only handed back.
-    unsafe impl Send for Host {}
-    // SAFETY: as above.
-    unsafe impl Sync for Host {}
     guard_status(|| {
         if !(WSPLUG_LOG_OFF..=WSPLUG_LOG_DEBUG).contains(&level) {
             return WSPLUG_INVALID_ARGUMENT;
         }
-        let host = Host(user_data);
+        let host = UserData(user_data);
         let sink = callback.map(|callback| -> log::Sink {
             Arc::new(move |level: Level, message: &str| {
                 let host = &host;

@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <malloc.h>
 #include <netdb.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -239,6 +240,18 @@ static void WSPLUG_API on_log(int32_t level, const char *words, void *user_data)
     say("{\"event\":\"log\",\"how\":\"%s\",\"level\":%d,\"t\":%ld,\"message\":%s}\n",
         user_data ? "" : "callback", level, now_ms(), line);
     free(line);
+}
+
+static void WSPLUG_API on_wakeup(void *user_data)
+{
+    happened(user_data, 0, 0, "wakeup", NULL, "", 0, 0);
+}
+
+/* Whether there is something to read; -1 if it is no file. */
+static int32_t readable(int fd, int32_t timeout_ms)
+{
+    struct pollfd polled = {fd, POLLIN, 0};
+    return poll(&polled, 1, timeout_ms) == 1 && polled.revents & POLLNVAL ? -1 : polled.revents & POLLIN;
 }
 
 static int32_t pull(int32_t timeout_ms)
@@ -506,6 +519,8 @@ static int32_t perform(struct call *c)
                                                 strchr(c->word[1], 'm') ? on_message : NULL, NULL);
     IS("echo_method") return wsplug_set_method(text(c, 1), echo_event, echo_message, NULL);
     IS("method") return wsplug_set_method(text(c, 1), on_event, on_message, "method");
+    IS("set_wakeup") return wsplug_set_wakeup(text(c, 1), text(c, 2) ? on_wakeup : NULL, "wake-up", c->want);
+    IS("readable") return readable(number(c, 1), number(c, 2));
     IS("event_next") return out(c, 2) ? pull(number(c, 1)) : wsplug_event_next(number(c, 1), NULL);
     IS("pump") return wsplug_pump(number(c, 1), number(c, 2));
     IS("null_event") return null_event();

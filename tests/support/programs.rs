@@ -34,6 +34,11 @@ programs! {
     threads_pull: "threads" ["pull"] plain sanitized valgrind;
     threads_pump: "threads" ["pump"] plain sanitized valgrind;
     threads_thread: "threads" ["thread"] plain sanitized valgrind;
+    wakeup_fd: "wakeup" ["fd"] plain sanitized valgrind;
+    wakeup_messages: "wakeup" ["messages"] plain sanitized valgrind;
+    wakeup_portions: "wakeup" ["portions"] plain sanitized valgrind;
+    wakeup_pull: "wakeup" ["pull"] plain sanitized valgrind;
+    wakeup_pump: "wakeup" ["pump"] plain sanitized valgrind;
     // As they are, the faults run in tests/plugin_faults.rs.
     fault_01: "faults" ["1"] sanitized valgrind;
     fault_02: "faults" ["2"] sanitized valgrind;
