@@ -244,15 +244,16 @@ fn wrong_options_are_named_and_change_nothing() {
 fn inside_the_callback_events_may_be_taken_and_the_wake_up_changed_but_not_pumped() {
     let (host, _, client) = host("pull");
     let inside = |command: &[&str]| {
+        bring(&host, client, 1);
         let tag = host.begin(&[&["on", "wakeup", "1"], command].concat());
         host.reply(&tag, WATCHDOG).ok();
         wake_by_callback(&host);
-        ask!(host, "client_send", client, 1, "=work").ok();
-        host.reply(&format!("{tag}!"), WATCHDOG).status
+        let status = host.reply(&format!("{tag}!"), WATCHDOG).status;
+        while take(&host, "pull", 1) {}
+        status
     };
     assert_eq!(inside(&["pump", "0", "0"]), IN_CALLBACK);
     assert_eq!(inside(&["event_next", "0"]), OK);
-    while take(&host, "pull", 1) {}
     assert_eq!(inside(&["set_wakeup", "~", "~"]), OK);
     host.take(|event| event.is("wakeup"));
     bring(&host, client, 1);
