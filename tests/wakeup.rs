@@ -244,6 +244,7 @@ fn wrong_options_are_named_and_change_nothing() {
 fn inside_the_callback_events_may_be_taken_and_the_wake_up_changed_but_not_pumped() {
     let (host, _, client) = host("pull");
     let inside = |command: &[&str]| {
+        ask!(host, "set_wakeup", "~", "~").ok();
         bring(&host, client, 1);
         let tag = host.begin(&[&["on", "wakeup", "1"], command].concat());
         host.reply(&tag, WATCHDOG).ok();
