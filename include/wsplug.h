@@ -124,7 +124,7 @@
 // One event in the host's hands. Freed with wsplug_event_free.
 typedef struct wsplug_event wsplug_event;
 
-// Takes events. Type is "open", "message", "fragment", "ping", "pong", "close", "error", "drain",
+// Takes events. Type is "open", "message", "fragment", "ping", "pong", "close", "error", "drain", "sent",
 // "execute", "service", "stopped", "request" or "refused"; context is a
 // JSON object. Everything is valid until the callback returns. It must not throw, longjmp or end its thread.
 typedef void (WSPLUG_API *wsplug_event_callback)(int32_t server, int32_t client, const char *type,
@@ -173,6 +173,11 @@ int32_t WSPLUG_API wsplug_client_stop(int32_t client, const char *options, char 
 // UTF-8, WSPLUG_TOO_LARGE for a ping or pong of more than 125 bytes.
 int32_t WSPLUG_API wsplug_client_send(int32_t client, int32_t kind, const void *data, int32_t length,
         char **reply);
+
+// The same with options: "confirm", a number or a text that comes back in a "sent" event once the system has taken the whole
+// message. WSPLUG_QUEUE_FULL also if more events wait for the host than eventQueueEvents and eventQueueBytes allow.
+int32_t WSPLUG_API wsplug_client_send_with(int32_t client, int32_t kind, const void *data, int32_t length,
+        const char *options, char **reply);
 
 // Lets a connection go, ours or accepted. The "close" event that is owed comes before it returns (on the
 // calling thread in pump and inline mode, and inside callbacks), other waiting callbacks do not come any more.

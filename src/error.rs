@@ -2,6 +2,7 @@
 //! Does not know what went wrong: the rooms say that in the message.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// What a command answers: 0 is done, positive is not a failure, negative failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,28 +106,38 @@ pub struct HttpAnswer {
     pub body: String,
 }
 
+/// What the host gives with a message, to be told once that has left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// A number.
+    Number(i64),
+    /// A text.
+    Text(Arc<str>),
+}
+
 /// Messages that were taken to be sent and were not handed to the system.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unsent {
     /// How many.
     pub messages: usize,
     /// Bytes of their payloads.
     pub bytes: u64,
+    /// Of those for which there was to be a receipt, the receipts, in order.
+    pub unconfirmed: Vec<Receipt>,
 }
 
 impl Unsent {
-    /// One more message.
-    pub fn add(&mut self, bytes: usize) {
-        self.messages += 1;
-        self.bytes += bytes as u64;
+    /// Both together.
+    pub fn and(mut self, other: Unsent) -> Unsent {
+        self.messages += other.messages;
+        self.bytes += other.bytes;
+        self.unconfirmed.extend(other.unconfirmed);
+        self
     }
 
-    /// Both together.
-    pub fn and(self, other: Unsent) -> Unsent {
-        Unsent {
-            messages: self.messages + other.messages,
-            bytes: self.bytes + other.bytes,
-        }
+    /// Whether there is nothing to tell.
+    pub fn is_nothing(&self) -> bool {
+        self.messages == 0 && self.unconfirmed.is_empty()
     }
 }
 

@@ -290,6 +290,10 @@ fn options_page() -> String {
         ("Accept", "Of `wsplug_client_accept`."),
         ("Reject", "Of `wsplug_client_reject`."),
         ("Stop", "Of `wsplug_server_stop` and `wsplug_client_stop`."),
+        (
+            "Send",
+            "Of `wsplug_client_send_with` and `wsplug_server_send`.",
+        ),
         ("Send of a server", "Of `wsplug_server_send`."),
         (
             "Messages",
@@ -634,7 +638,7 @@ fn the_samples_of_events_are_real() {
         }
         assert!(of_type.is_empty(), "{event}: {of_type:?} has no sample");
     }
-    assert_eq!(samples, 15);
+    assert_eq!(samples, 16);
 }
 
 /// Values that are others each time.
@@ -710,6 +714,10 @@ fn real_events() -> HashMap<&'static str, Vec<Value>> {
     while api::client_send(slow, Kind::Binary, &[0; 65536]).is_ok() {}
     std::thread::spawn(move || while peer.swallow(1 << 20) > 0 {});
     keep("drain", next(server, "drain"));
+    let options = r#"{"confirm":7}"#;
+    let confirmed = api::client_send_with(slow, Kind::Text, b"hello", options);
+    done(confirmed);
+    keep("sent", next(server, "sent"));
     done(api::client_execute(slow, "greet", r#"{"name":"ann"}"#));
     keep("execute", next(server, "execute"));
     done(api::server_set(server, r#"{"interval":"1 ms"}"#));

@@ -10,14 +10,14 @@ use serde_json::{Map, Value};
 
 use super::config::{CLIENT_STOP, CLIENTS, Config, Shared, closing};
 use super::names;
-use super::options::{ClientOptions, Name, Options, StartOptions, StopOptions, parse};
+use super::options::{ClientOptions, Name, Options, SendOptions, StartOptions, StopOptions, parse};
 use super::pull;
 use super::reply::{self, Reply};
 use super::servers::may_wait;
 use super::values::OptionValue;
 use crate::client::{Answer, Client, Started, failed};
 use crate::connection::{Connection, Sent, send_inline};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Receipt, Result, Status};
 use crate::events::{Channel, OpenInfo, Source, headers_object, retire};
 use crate::library::{self, Peer};
 use crate::protocol::{Kind, close};
@@ -290,7 +290,7 @@ fn stop_own(
     }
     reply.insert("success".into(), true.into());
     if was_started {
-        reply.extend(reply::unsent(client.unsent()));
+        reply.extend(reply::unsent(&client.unsent()));
     }
     reply.extend(ignored(given, &[StopOptions::NAMES]));
     Ok(reply)
@@ -388,6 +388,46 @@ thread_local! {
     static LAST: RefCell<(i32, u64, Weak<Connection>)> = const { RefCell::new((0, 0, Weak::new())) };
 }
 
+/// The same with options.
+pub fn client_send_with(client: i32, kind: Kind, data: &[u8], options: &str) -> Reply {
+    let result = parse(options).and_then(|given| {
+        let mut options = SendOptions::default();
+        options.apply(&given)?;
+        let sent = match &receipt(kind, options.confirm)? {
+            None => client_send(client, kind, data)?,
+            Some(receipt) => match find_peer(client)? {
+                Peer::Own(own) => own.send(kind, data, Some(receipt))?,
+                Peer::Accepted(connection) => connection.send(kind, data, Some(receipt))?,
+                Peer::Asking(_) => return Err(is_asking(client)),
+            },
+        };
+        let ignored = super::options::ignored(&given, &[SendOptions::NAMES]);
+        Ok((sent, ignored))
+    });
+    Reply::of(result, |result| {
+        let (result, ignored) = match result {
+            Ok((sent, ignored)) => (Ok(sent), ignored),
+            Err(error) => (Err(error), None),
+        };
+        let mut reply = reply::sent(result, None);
+        if let Some(ignored) = ignored {
+            reply["ignoredOptions"] = ignored;
+        }
+        reply
+    })
+}
+
+/// What is wanted to be told of a message; pings and pongs have no receipt.
+pub fn receipt(kind: Kind, confirm: Option<Receipt>) -> Result<Option<Receipt>> {
+    match confirm {
+        Some(_) if kind.is_control() => Err(Error::option(
+            "confirm",
+            "confirm is for text and binary messages, not for pings and pongs",
+        )),
+        confirm => Ok(confirm),
+    }
+}
+
 /// The same where the calling thread is known not to deliver its messages inline.
 pub fn client_send_queued(client: i32, kind: Kind, data: &[u8]) -> Result<Sent> {
     let removals = library::PEERS.removals();
@@ -398,14 +438,14 @@ pub fn client_send_queued(client: i32, kind: Kind, data: &[u8]) -> Result<Sent> 
         },
     );
     if let Some(connection) = last {
-        return connection.send(kind, data);
+        return connection.send(kind, data, None);
     }
     match find_peer(client)? {
-        Peer::Own(own) => own.send(kind, data),
+        Peer::Own(own) => own.send(kind, data, None),
         Peer::Accepted(connection) => {
             let last = (client, removals, Arc::downgrade(&connection));
             let _ = LAST.try_with(|known| known.replace(last));
-            connection.send(kind, data)
+            connection.send(kind, data, None)
         }
         Peer::Asking(_) => Err(is_asking(client)),
     }
@@ -435,7 +475,7 @@ fn clear(client: i32) -> Result<Map<String, Value>> {
             }
             retire(&own.source, close::NORMAL, reason);
             if was_started {
-                reply.extend(reply::unsent(own.unsent()));
+                reply.extend(reply::unsent(&own.unsent()));
             }
         }
         Some(Peer::Accepted(connection)) => {

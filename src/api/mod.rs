@@ -21,8 +21,8 @@ mod wakeup;
 pub use admission::{client_accept, client_reject};
 pub use clients::{
     client_clear, client_create, client_execute, client_find, client_get_value, client_messages,
-    client_send, client_send_inline, client_send_queued, client_set_value, client_start,
-    client_stop,
+    client_send, client_send_inline, client_send_queued, client_send_with, client_set_value,
+    client_start, client_stop,
 };
 pub use info::{client_info, info, server_info};
 pub use library::{init, shutdown};
@@ -50,7 +50,8 @@ pub fn option_groups() -> Vec<(&'static str, Vec<Row>)> {
         ("Accept", options::AcceptOptions::rows()),
         ("Reject", options::RejectOptions::rows()),
         ("Stop", options::StopOptions::rows()),
-        ("Send of a server", options::SendOptions::rows()),
+        ("Send", options::SendOptions::rows()),
+        ("Send of a server", options::TargetOptions::rows()),
         ("Messages", options::MessagesOptions::rows()),
         ("Wake-up", options::WakeupOptions::rows()),
     ]

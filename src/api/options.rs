@@ -10,7 +10,7 @@ use super::values::{
     Admission, Deflate, Files, Handle, HeaderFields, Hosts, Int, Int32, Interval, OptionValue,
     Paths, Protocols, Refs, Seconds, Texts, nearest,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, Receipt, Result};
 use crate::events::Dispatch;
 use crate::protocol::Role;
 use crate::protocol::deflate::Wishes;
@@ -299,8 +299,16 @@ options! {
 }
 
 options! {
-    /// To whom a server sends.
+    /// How a message is sent.
     SendOptions {
+        /// A number or a text of at most 255 bytes: "sent" brings it back once the system has taken the whole message; one for each connection.
+        "confirm" confirm: Option<Receipt> = None;
+    }
+}
+
+options! {
+    /// To whom a server sends.
+    TargetOptions {
         /// The refs of its connections; not given: everyone, []: nobody.
         "clients" clients: Option<Refs> = None;
     }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::connection::{COMPRESSION_FAILED, Sent};
 use crate::error::{Error, Result, Status, Unsent};
+use crate::events::show_unsent;
 
 /// What a command answers: its status, and a reply that is built only if somebody wants it.
 pub struct Reply {
@@ -66,21 +67,15 @@ pub fn object(result: Result<Map<String, Value>>, always: &[(&str, Value)]) -> V
                 reply.insert((*name).into(), value.clone());
             }
             reply.insert("error".into(), failure(&error));
-            reply.extend(unsent(error.unsent));
+            reply.extend(unsent(&error.unsent));
             Value::Object(reply)
         }
     }
 }
 
 /// The member `unsent` of a reply, where there is something to tell.
-pub fn unsent(unsent: Unsent) -> Option<(String, Value)> {
-    let Unsent { messages, bytes } = unsent;
-    (messages > 0).then(|| {
-        (
-            "unsent".into(),
-            json!({ "messages": messages, "bytes": bytes }),
-        )
-    })
+pub fn unsent(unsent: &Unsent) -> Option<(String, Value)> {
+    (!unsent.is_nothing()).then(|| ("unsent".into(), show_unsent(unsent)))
 }
 
 /// The member `error` of a reply.

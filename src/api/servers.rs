@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
-use super::clients::find_peer;
+use super::clients::{find_peer, receipt};
 use super::config::{Config, SERVER_STOP, SERVERS, Shared, closing};
 use super::options::{
-    LIVE, Name, Options, SendOptions, ServerOptions, StopOptions, TagOptions, parse,
+    LIVE, Name, Options, SendOptions, ServerOptions, StopOptions, TagOptions, TargetOptions, parse,
 };
 use super::pull;
 use super::reply::{self, Reply};
@@ -260,11 +260,12 @@ pub fn server_send(server: i32, kind: Kind, data: &[u8], options: &str) -> Reply
 
 fn send(server: i32, kind: Kind, data: &[u8], options: &str) -> Result<Vec<(i32, Result<Sent>)>> {
     let given = parse(options)?;
-    let mut options = SendOptions::default();
-    options.apply(&given)?;
+    let (mut how, mut whom) = (SendOptions::default(), TargetOptions::default());
+    how.apply(&given)?;
+    whom.apply(&given)?;
     let (server, _) = find(server)?;
-    let mut message = Encoded::new(kind, data)?;
-    let statuses = match options.clients {
+    let mut message = Encoded::new(kind, data, receipt(kind, how.confirm)?)?;
+    let statuses = match whom.clients {
         None => server
             .connections()
             .into_iter()

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use super::json::type_of;
+use crate::error::Receipt;
 use crate::events::Dispatch;
 use crate::protocol::Role;
 use crate::protocol::deflate::{Effort, Wishes};
@@ -71,6 +72,37 @@ impl OptionValue for String {
 
     fn expected() -> String {
         "a text".into()
+    }
+}
+
+/// What numbers in JSON hold in every language.
+const SAFE: i64 = (1 << 53) - 1;
+/// Bytes of a receipt that is a text.
+const LONGEST_RECEIPT: usize = 255;
+
+impl OptionValue for Receipt {
+    fn read(value: &Value) -> Result<Self, String> {
+        let number = value
+            .as_i64()
+            .filter(|number| (-SAFE..=SAFE).contains(number));
+        let text = value
+            .as_str()
+            .filter(|text| text.len() <= LONGEST_RECEIPT && !text.contains('\0'));
+        match (number, text) {
+            (Some(number), _) => Ok(Receipt::Number(number)),
+            (None, Some(text)) => Ok(Receipt::Text(text.into())),
+            (None, None) => Err(wrong::<Self>(value)),
+        }
+    }
+
+    fn show(&self) -> Option<Value> {
+        None
+    }
+
+    fn expected() -> String {
+        format!(
+            "a whole number from -{SAFE} to {SAFE} or a text of at most {LONGEST_RECEIPT} bytes"
+        )
     }
 }
 

@@ -22,7 +22,7 @@ use run::{Run, RunGuard};
 pub use start::{Answer, Started, failed};
 
 use crate::connection::{Connection, Counters, Sent, Settings};
-use crate::error::{Error, Result, Unsent};
+use crate::error::{Error, Receipt, Result, Unsent};
 use crate::events::{Source, hub};
 use crate::log;
 use crate::protocol::Kind;
@@ -215,7 +215,7 @@ impl Client {
     pub fn unsent(&self) -> Unsent {
         match &*self.queue.read() {
             Some(queue) => queue.left(),
-            None => *self.unsent.lock(),
+            None => self.unsent.lock().clone(),
         }
     }
 
@@ -225,28 +225,30 @@ impl Client {
     }
 
     fn leave(&self, unsent: Unsent) {
-        if unsent.messages > 0 {
-            let Unsent { messages, bytes } = unsent;
+        if !unsent.is_nothing() {
+            let Unsent {
+                messages, bytes, ..
+            } = unsent;
             log::warn!(
                 "client {}: {messages} messages of {bytes} bytes were not sent",
                 self.client
             );
             let mut sum = self.unsent.lock();
-            *sum = sum.and(unsent);
+            *sum = std::mem::take(&mut *sum).and(unsent);
         }
     }
 
     /// Sends on the open connection, or keeps the message for the next one.
-    pub fn send(&self, kind: Kind, payload: &[u8]) -> Result<Sent> {
+    pub fn send(&self, kind: Kind, payload: &[u8], receipt: Option<&Receipt>) -> Result<Sent> {
         if self.queues() {
             let queue = self.queue.read().clone();
             if let Some(queue) = queue {
-                return queue.send(kind, payload);
+                return queue.send(kind, payload, receipt);
             }
         }
         let connection = self.connection.read().clone();
         match connection {
-            Some(connection) => connection.send(kind, payload),
+            Some(connection) => connection.send(kind, payload, receipt),
             None => Err(Error::wrong_state(format!(
                 "client {} is not connected",
                 self.client

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::connection::{Connection, Sent, check};
-use crate::error::{Error, Result, Status, Unsent};
+use crate::error::{Error, Receipt, Result, Status, Unsent};
 use crate::log;
 use crate::protocol::Kind;
 
@@ -40,6 +40,7 @@ struct State {
 struct Kept {
     kind: Kind,
     payload: Box<[u8]>,
+    receipt: Option<Receipt>,
     /// Where it ends in what the connection sends.
     end: u64,
 }
@@ -55,17 +56,17 @@ impl Queue {
     }
 
     /// Sends on the connection, or keeps the message until there is one.
-    pub fn send(&self, kind: Kind, payload: &[u8]) -> Result<Sent> {
+    pub fn send(&self, kind: Kind, payload: &[u8], receipt: Option<&Receipt>) -> Result<Sent> {
         check(kind, payload)?;
         // Held until the message is in line: the connection takes them in the order in which they are kept.
         let mut state = self.state.lock();
         let waits = !state.is_over && !state.is_stopped && !kind.is_control();
         if let Some(connection) = state.connection.clone() {
             state.forget_sent(connection.handed_over());
-            match connection.send(kind, payload) {
+            match connection.send(kind, payload, receipt) {
                 Ok(sent) if kind.is_control() => return Ok(sent),
                 Ok(sent) => {
-                    state.keep(kind, payload, sent.end);
+                    state.keep(kind, payload, receipt, sent.end);
                     state.given += 1;
                     return Ok(sent);
                 }
@@ -89,7 +90,7 @@ impl Queue {
                 ),
             ));
         }
-        state.keep(kind, payload, u64::MAX);
+        state.keep(kind, payload, receipt, u64::MAX);
         Ok(Sent {
             wire_size: 0,
             is_queued: true,
@@ -101,7 +102,7 @@ impl Queue {
     pub fn connect(&self, connection: &Arc<Connection>) {
         let mut state = self.state.lock();
         for kept in &mut state.kept {
-            match connection.send_first(kept.kind, &kept.payload) {
+            match connection.send_first(kept.kind, &kept.payload, kept.receipt.as_ref()) {
                 Ok(sent) => kept.end = sent.end,
                 // It stays, and is reported in the end.
                 Err(error) => log::error!("client {}: {error}", self.client),
@@ -113,20 +114,38 @@ impl Queue {
 
     /// The connection has ended, or was never used. Returns what is left if there will be no other.
     pub fn disconnect(&self, may_return: bool) -> Unsent {
+        self.lose(may_return, Unsent::default()).0
+    }
+
+    /// The same, where the connection has not sent all. The second is what the next connection sends again.
+    pub fn lose(&self, may_return: bool, of_connection: Unsent) -> (Unsent, Unsent) {
         let mut state = self.state.lock();
         if let Some(connection) = state.connection.take() {
             state.forget_sent(connection.handed_over());
         }
+        let mut again = Unsent::default();
+        for kept in state.kept.iter().take(state.given) {
+            again.add(kept);
+        }
         state.given = 0;
+        // The connection's last receipts are those of what is kept. One more there may be of a message that counts as sent
+        // because a part of it had left.
+        let mut lost = of_connection;
+        let begun = lost
+            .unconfirmed
+            .len()
+            .saturating_sub(again.unconfirmed.len());
+        lost.unconfirmed.truncate(begun);
+        (lost.messages, lost.bytes) = (0, 0);
         match may_return && !state.is_stopped {
-            true => Unsent::default(),
-            false => state.end(),
+            true => (lost, again),
+            false => (lost.and(state.end()), Unsent::default()),
         }
     }
 
     /// What was left, whoever it was reported to.
     pub fn left(&self) -> Unsent {
-        self.state.lock().left
+        self.state.lock().left.clone()
     }
 
     /// The host has asked for the end. Returns what is left, or nothing if a connection is still sending it.
@@ -140,12 +159,21 @@ impl Queue {
     }
 }
 
+impl Unsent {
+    fn add(&mut self, kept: &Kept) {
+        self.messages += 1;
+        self.bytes += kept.payload.len() as u64;
+        self.unconfirmed.extend(kept.receipt.clone());
+    }
+}
+
 impl State {
-    fn keep(&mut self, kind: Kind, payload: &[u8], end: u64) {
+    fn keep(&mut self, kind: Kind, payload: &[u8], receipt: Option<&Receipt>, end: u64) {
         self.bytes += payload.len() + COST;
         self.kept.push_back(Kept {
             kind,
             payload: payload.into(),
+            receipt: receipt.cloned(),
             end,
         });
     }
@@ -163,10 +191,10 @@ impl State {
         self.bytes = 0;
         self.given = 0;
         let mut unsent = Unsent::default();
-        for kept in std::mem::take(&mut self.kept) {
-            unsent.add(kept.payload.len());
+        for kept in &std::mem::take(&mut self.kept) {
+            unsent.add(kept);
         }
-        self.left = self.left.and(unsent);
+        self.left = std::mem::take(&mut self.left).and(unsent.clone());
         unsent
     }
 }

@@ -186,7 +186,7 @@ impl Client {
             &opened.info,
         );
         for text in &plan.on_open {
-            if let Err(error) = connection.send_first(Kind::Text, text.as_bytes()) {
+            if let Err(error) = connection.send_first(Kind::Text, text.as_bytes(), None) {
                 log::error!("client {}: onOpen: {error}", self.client);
             }
         }
@@ -222,10 +222,10 @@ impl Client {
         if wait.is_none() {
             if let Some(queue) = &run.queue {
                 unsent = queue.disconnect(false);
-                self.leave(unsent);
+                self.leave(unsent.clone());
             }
             if let Some(answer) = answer.take() {
-                if answer.give(Started::Failed(failure.clone(), unsent)) {
+                if answer.give(Started::Failed(failure.clone(), unsent.clone())) {
                     return;
                 }
             }
@@ -250,15 +250,18 @@ struct Link {
 impl Owner for Link {
     fn closing(&self, _: i32, end: &End, unsent: Unsent) -> Unsent {
         let ended = self.client.connection.write().take();
-        if let Some(ended) = ended {
-            *self.client.gone.lock() += ended.report().counters;
-        }
         let may_return = self.run.may_return(end);
-        let unsent = match &self.run.queue {
-            Some(queue) => queue.disconnect(may_return),
-            None => unsent,
+        let (unsent, again) = match &self.run.queue {
+            Some(queue) => queue.lose(may_return, unsent),
+            None => (unsent, Unsent::default()),
         };
-        self.client.leave(unsent);
+        if let Some(ended) = ended {
+            let mut gone = self.client.gone.lock();
+            *gone += ended.report().counters;
+            gone.messages_out -= again.messages as u64;
+            gone.bytes_out -= again.bytes;
+        }
+        self.client.leave(unsent.clone());
         if !may_return {
             self.client.give_up(&self.run);
         }

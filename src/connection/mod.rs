@@ -18,7 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
-use crate::error::{Error, Result, Status, Unsent};
+use crate::error::{Error, Receipt, Result, Status, Unsent};
 use crate::events::{OpenInfo, Source, TlsInfo};
 use crate::log;
 use crate::protocol::deflate::{self, Agreed, CompressionError, Outgoing, Shape, Wishes};
@@ -102,6 +102,7 @@ impl Sent {
 pub struct Encoded<'a> {
     kind: Kind,
     payload: &'a [u8],
+    receipt: Option<Receipt>,
     plain: Option<Bytes>,
     compressed: Vec<(Shape, Compressed)>,
 }
@@ -110,12 +111,13 @@ pub struct Encoded<'a> {
 type Compressed = Option<(Bytes, usize)>;
 
 impl<'a> Encoded<'a> {
-    /// A message that may be sent.
-    pub fn new(kind: Kind, payload: &'a [u8]) -> Result<Encoded<'a>> {
+    /// A message that may be sent; with a receipt, the host is told of each connection that it has left on.
+    pub fn new(kind: Kind, payload: &'a [u8], receipt: Option<Receipt>) -> Result<Encoded<'a>> {
         check(kind, payload)?;
         Ok(Encoded {
             kind,
             payload,
+            receipt,
             plain: None,
             compressed: Vec::new(),
         })
@@ -252,15 +254,27 @@ impl Connection {
         })
     }
 
-    /// Queues a message. Ready to leave when this returns, with all that is queued meanwhile.
-    pub fn send(&self, kind: Kind, payload: &[u8]) -> Result<Sent> {
+    /// Queues a message. Ready to leave when this returns, with all that is queued meanwhile; with a receipt, the host is told
+    /// once it has left.
+    pub fn send(&self, kind: Kind, payload: &[u8], receipt: Option<&Receipt>) -> Result<Sent> {
         check(kind, payload)?;
-        self.put(kind, payload, self.settings.send_queue)
+        self.check_receipt(receipt)?;
+        self.put(kind, payload, self.settings.send_queue, receipt)
     }
 
     /// Queues a message, however much waits already, before anybody else can send.
-    pub fn send_first(&self, kind: Kind, payload: &[u8]) -> Result<Sent> {
-        self.put(kind, payload, usize::MAX)
+    pub fn send_first(
+        &self,
+        kind: Kind,
+        payload: &[u8],
+        receipt: Option<&Receipt>,
+    ) -> Result<Sent> {
+        self.put(kind, payload, usize::MAX, receipt)
+    }
+
+    /// A host that does not take its events gets no more of them by sending.
+    fn check_receipt(&self, receipt: Option<&Receipt>) -> Result<()> {
+        receipt.map_or(Ok(()), |_| self.source.channel().check_credit())
     }
 
     /// How far the system has taken what was sent, as [`Sent::end`] counts.
@@ -268,23 +282,34 @@ impl Connection {
         self.outbox.lock().handed_over()
     }
 
-    fn put(&self, kind: Kind, payload: &[u8], limit: usize) -> Result<Sent> {
+    fn put(
+        &self,
+        kind: Kind,
+        payload: &[u8],
+        limit: usize,
+        receipt: Option<&Receipt>,
+    ) -> Result<Sent> {
         let role = self.settings.role;
         let length = frame::frame_length(role, payload.len());
         if self.compresses(kind, payload.len()) {
             // Held until the message is queued: the order of compressing is the order on the wire. The task never takes it.
             let mut outgoing = self.outgoing.lock();
             if let Some(outgoing) = &mut *outgoing {
-                return self.send_written(kind, length, limit, payload.len(), |frames| {
-                    write_compressed(role, kind, payload, frames, |out| {
-                        outgoing.compress(payload, out)
-                    })
-                    .map_err(compression_error)
-                });
+                return self.send_written(
+                    (kind, length, limit),
+                    payload.len(),
+                    receipt,
+                    |frames| {
+                        write_compressed(role, kind, payload, frames, |out| {
+                            outgoing.compress(payload, out)
+                        })
+                        .map_err(compression_error)
+                    },
+                );
             }
         }
         if length > LONG_UNDER_LOCK {
-            return self.send_written(kind, length, limit, payload.len(), |frames| {
+            return self.send_written((kind, length, limit), payload.len(), receipt, |frames| {
                 frame::encode(role, kind.into(), payload, frames);
                 Ok(payload.len())
             });
@@ -295,6 +320,7 @@ impl Connection {
             frame::encode(role, kind.into(), payload, frames);
         });
         outbox.count(kind, payload.len());
+        outbox.confirm(receipt);
         let end = outbox.end();
         unlock_and_wake(outbox);
         Ok(Sent {
@@ -306,10 +332,9 @@ impl Connection {
     /// Queues a message that `write` takes long to write: without the lock that the network thread needs.
     fn send_written(
         &self,
-        kind: Kind,
-        length: usize,
-        limit: usize,
+        (kind, length, limit): (Kind, usize, usize),
         payload_size: usize,
+        receipt: Option<&Receipt>,
         write: impl FnOnce(&mut Vec<u8>) -> Result<usize>,
     ) -> Result<Sent> {
         self.admit(&mut self.outbox.lock(), kind, length, limit)?;
@@ -321,6 +346,7 @@ impl Connection {
         self.is_touched.store(true, Release);
         outbox.append_written(frames);
         outbox.count(kind, payload_size);
+        outbox.confirm(receipt);
         let end = outbox.end();
         unlock_and_wake(outbox);
         Ok(Sent {
@@ -334,15 +360,19 @@ impl Connection {
     pub fn send_encoded(&self, message: &mut Encoded<'_>) -> Result<Sent> {
         let shape = match self.compresses(message.kind, message.payload.len()) {
             false => None,
-            true if self.shared_shape.is_none() => return self.send(message.kind, message.payload),
+            true if self.shared_shape.is_none() => {
+                return self.send(message.kind, message.payload, message.receipt.as_ref());
+            }
             true => self.shared_shape,
         };
         let (frame, wire_size) = message.frame(shape)?;
+        self.check_receipt(message.receipt.as_ref())?;
         let mut outbox = self.outbox.lock();
         let limit = self.settings.send_queue;
         self.admit(&mut outbox, message.kind, frame.len(), limit)?;
         outbox.append_shared(&frame);
         outbox.count(message.kind, message.payload.len());
+        outbox.confirm(message.receipt.as_ref());
         unlock_and_wake(outbox);
         Ok(Sent {
             wire_size,

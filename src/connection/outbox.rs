@@ -9,7 +9,7 @@ use bytes::Bytes;
 use parking_lot::MutexGuard;
 
 use super::counters::Taken;
-use crate::error::Unsent;
+use crate::error::{Receipt, Unsent};
 use crate::protocol::{Kind, Role, close, frame};
 use crate::spare::ROOMS;
 
@@ -96,7 +96,8 @@ impl Frames {
             .chain([&self.tail[..]])
         {
             let (messages, bytes) = frame::count_unsent_messages(role, piece, sent);
-            unsent = unsent.and(Unsent { messages, bytes });
+            unsent.messages += messages;
+            unsent.bytes += bytes;
             sent = 0;
         }
         unsent
@@ -147,6 +148,8 @@ pub struct Outbox {
     pub wants_drain: bool,
     /// What was taken to be sent.
     pub taken: Taken,
+    /// Where messages end among what waits here, of whose leaving the host wants to be told.
+    receipts: Vec<(usize, Receipt)>,
     /// Procedures that the host asked for, with what they are given.
     pub asked: Vec<(String, String)>,
     /// Set while the task sleeps.
@@ -169,6 +172,18 @@ impl Outbox {
                 self.taken.bytes += payload_size as u64;
             }
         }
+    }
+
+    /// The host wants to be told once what was added last has left.
+    pub fn confirm(&mut self, receipt: Option<&Receipt>) {
+        if let Some(receipt) = receipt {
+            self.receipts.push((self.waiting_bytes, receipt.clone()));
+        }
+    }
+
+    /// The receipts for what waits, or waited when it was withdrawn.
+    pub fn take_receipts(&mut self) -> Vec<(usize, Receipt)> {
+        std::mem::take(&mut self.receipts)
     }
 
     /// Adds frames of `length` bytes.

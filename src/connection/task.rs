@@ -2,6 +2,7 @@
 //! Does not know its ref's owner, but for telling it that the connection is closed.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io::{IoSlice, IoSliceMut};
 use std::pin::Pin;
@@ -16,6 +17,7 @@ use super::closing::code_of;
 use super::cork;
 use super::outbox::{Frames, Stage};
 use super::{CONTROL_BYTES, Connection, Settings};
+use crate::error::Receipt;
 use crate::events::{Delivery, ErrorInfo, Event, Ticket, hub};
 use crate::log;
 use crate::protocol::deflate::Incoming;
@@ -69,6 +71,8 @@ pub struct Task {
     /// Bytes that were read and not taken, for want of credit.
     rest: Vec<u8>,
     writing: Frames,
+    /// What is to be told the host once so many bytes have left.
+    receipts: VecDeque<(u64, Receipt)>,
     /// The system's word, once the socket takes nothing more.
     write_error: Option<String>,
     is_shut: bool,
@@ -114,6 +118,7 @@ impl Task {
             end: None,
             rest,
             writing: Frames::default(),
+            receipts: VecDeque::new(),
             write_error: None,
             is_shut: false,
             held_pong: None,
@@ -170,12 +175,16 @@ impl Task {
         if self.end.is_some() {
             return;
         }
+        self.confirm();
         let role = self.settings().role;
         let (by_host, unsent) = {
             let mut outbox = self.connection.outbox.lock();
             self.connection.settle(&mut outbox, self.writing.len());
             outbox.stage = Stage::Closing;
-            let unsent = self.writing.unsent(role).and(outbox.unsent(role));
+            let mut unsent = self.writing.unsent(role).and(outbox.unsent(role));
+            let begun = self.receipts.drain(..).map(|(_, receipt)| receipt);
+            let waiting = outbox.take_receipts().into_iter();
+            unsent.unconfirmed = begun.chain(waiting.map(|(_, receipt)| receipt)).collect();
             (outbox.is_closed_by_host, unsent)
         };
         let end = End { code, by_host };
@@ -186,7 +195,7 @@ impl Task {
             code,
             reason,
             remote,
-            unsent,
+            unsent: &unsent,
         });
         // Only now, so that whoever clears the owner still finds the source that may be calling back.
         self.connection.owner.closed(self.connection.client);
@@ -230,6 +239,9 @@ impl Task {
                     self.connection.passed.wire_bytes_out.add(written);
                     self.writing.advance(written);
                     self.last_write = now;
+                    if !self.receipts.is_empty() {
+                        self.confirm();
+                    }
                 }
                 Poll::Ready(Err(error)) => {
                     // What the peer sent before it left is still to be read.
@@ -247,6 +259,15 @@ impl Task {
                 }
             }
         }
+    }
+
+    /// Tells the host which messages have left.
+    fn confirm(&mut self) {
+        let left = self.connection.passed.wire_bytes_out.get();
+        let count = self.receipts.partition_point(|(end, _)| *end <= left);
+        let receipts: Vec<_> = self.receipts.drain(..count).collect();
+        let sent = receipts.iter().map(|(_, receipt)| Event::Sent(receipt));
+        self.connection.source.post_all(sent);
     }
 
     /// Takes from the outbox what came since; false if nothing did.
@@ -271,7 +292,15 @@ impl Task {
             return false;
         }
         outbox.take(&mut self.writing);
+        let receipts = outbox.take_receipts();
         drop(outbox);
+        if !receipts.is_empty() {
+            let left = self.connection.passed.wire_bytes_out.get();
+            let ends = receipts
+                .into_iter()
+                .map(|(end, receipt)| (left + end as u64, receipt));
+            self.receipts.extend(ends);
+        }
         // The stall is counted from here: nothing waited before.
         self.last_write = now;
         true

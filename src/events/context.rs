@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::{ErrorInfo, Event, OpenInfo, RefusedInfo, RequestInfo, TlsInfo};
-use crate::error::Unsent;
+use crate::error::{Receipt, Unsent};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -43,18 +43,22 @@ struct Close<'a> {
     code: u16,
     reason: &'a str,
     remote: bool,
-    unsent: Left,
+    unsent: Value,
 }
 
-#[derive(Serialize)]
-struct Left {
-    messages: usize,
-    bytes: u64,
+/// What was not sent, and the receipts that do not come for it.
+pub fn show_unsent(unsent: &Unsent) -> Value {
+    let mut shown = json!({ "messages": unsent.messages, "bytes": unsent.bytes });
+    if !unsent.unconfirmed.is_empty() {
+        shown["unconfirmed"] = unsent.unconfirmed.iter().map(receipt).collect();
+    }
+    shown
 }
 
-impl From<Unsent> for Left {
-    fn from(Unsent { messages, bytes }: Unsent) -> Left {
-        Left { messages, bytes }
+fn receipt(receipt: &Receipt) -> Value {
+    match receipt {
+        Receipt::Number(number) => (*number).into(),
+        Receipt::Text(text) => (**text).into(),
     }
 }
 
@@ -71,7 +75,7 @@ struct Failure<'a> {
     #[serde(rename = "decompressionError")]
     decompression_error: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    unsent: Option<Left>,
+    unsent: Option<Value>,
 }
 
 /// Appends the context of an event.
@@ -115,7 +119,7 @@ pub fn write(event: &Event<'_>, out: &mut Vec<u8>) {
                 code,
                 reason,
                 remote,
-                unsent: unsent.into(),
+                unsent: show_unsent(unsent),
             },
             out,
         ),
@@ -129,6 +133,7 @@ pub fn write(event: &Event<'_>, out: &mut Vec<u8>) {
             out.extend_from_slice(params.as_bytes());
             out.push(b'}');
         }
+        Event::Sent(id) => put(&json!({ "confirm": receipt(id) }), out),
         Event::Drain { buffered } => {
             put(&json!({ "bufferedAmount": buffered }), out);
         }
@@ -174,7 +179,7 @@ fn failure(info: &ErrorInfo) -> Failure<'_> {
         wait_time: info.wait_time,
         retries: info.retries,
         decompression_error: info.decompression_error,
-        unsent: (info.unsent.messages > 0).then(|| info.unsent.into()),
+        unsent: (!info.unsent.is_nothing()).then(|| show_unsent(&info.unsent)),
     }
 }
 

@@ -16,7 +16,9 @@ mod wakeup;
 use std::ffi::CStr;
 use std::ffi::CString;
 
-pub use context::{cookies_object, headers_object, tls_of, tls_value, write as write_context};
+pub use context::{
+    cookies_object, headers_object, show_unsent, tls_of, tls_value, write as write_context,
+};
 pub use credit::{CreditLimits, Ticket};
 pub use hub::{Handler, Hub, begin_turns, end_turns, hub};
 pub use queue::{Ended, Pulled};
@@ -27,7 +29,7 @@ pub use wakeup::{Call, Wakeup};
 pub use crate::platform::{Flag, Window};
 
 use crate::error::HttpAnswer;
-use crate::error::Unsent;
+use crate::error::{Receipt, Unsent};
 use crate::protocol::Kind;
 
 /// How a server's or client's events reach the host.
@@ -223,7 +225,7 @@ pub enum Event<'a> {
         /// The peer closed.
         remote: bool,
         /// What was not sent any more.
-        unsent: Unsent,
+        unsent: &'a Unsent,
     },
     /// Something failed.
     Error(&'a ErrorInfo),
@@ -238,6 +240,8 @@ pub enum Event<'a> {
         /// What it is given, as JSON.
         params: &'a str,
     },
+    /// The system has taken the whole of a message for which there was to be a receipt.
+    Sent(&'a Receipt),
     /// After a send that found the queue full, there is room again.
     Drain {
         /// Bytes that still wait.
@@ -261,6 +265,7 @@ impl Event<'_> {
             Event::Service => c"service",
             Event::Stopped => c"stopped",
             Event::Execute { .. } => c"execute",
+            Event::Sent(_) => c"sent",
             Event::Drain { .. } => c"drain",
         }
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::payloads::{Payloads, Span};
 use super::source::Source;
 use super::{ErrorInfo, Event, OpenInfo, RefusedInfo, RequestInfo, Tag, gate};
-use crate::error::Unsent;
+use crate::error::{Receipt, Unsent};
 use crate::protocol::Kind;
 
 /// An event without its payload, which stands in its batch's bytes.
@@ -41,12 +41,13 @@ pub enum Item {
         code: u16,
         reason: Box<str>,
         remote: bool,
-        unsent: Unsent,
+        unsent: Box<Unsent>,
     },
     Error(Box<ErrorInfo>),
     Service(Ended),
     Stopped,
     Execute(Box<(String, String)>),
+    Sent(Receipt),
     Drain {
         buffered: usize,
     },
@@ -81,6 +82,7 @@ impl Item {
             Item::Close { reason, .. } => reason.len(),
             Item::Error(info) => info.reason.len(),
             Item::Execute(asked) => asked.0.len() + asked.1.len(),
+            Item::Sent(Receipt::Text(text)) => text.len(),
             _ => 0,
         }
     }
@@ -128,7 +130,7 @@ impl Item {
                 code,
                 reason: reason.into(),
                 remote,
-                unsent,
+                unsent: Box::new(unsent.clone()),
             },
             Event::Error(info) => Item::Error(Box::new(info.clone())),
             Event::Service => Item::Service(Ended(None)),
@@ -136,6 +138,7 @@ impl Item {
             Event::Execute { procedure, params } => {
                 Item::Execute(Box::new((procedure.to_owned(), params.to_owned())))
             }
+            Event::Sent(receipt) => Item::Sent(receipt.clone()),
             Event::Drain { buffered } => Item::Drain { buffered },
         }
     }
@@ -228,7 +231,7 @@ impl Body {
                 code: *code,
                 reason,
                 remote: *remote,
-                unsent: *unsent,
+                unsent,
             },
             Item::Error(info) => Event::Error(info),
             Item::Service(_) => Event::Service,
@@ -237,6 +240,7 @@ impl Body {
                 procedure: &asked.0,
                 params: &asked.1,
             },
+            Item::Sent(receipt) => Event::Sent(receipt),
             Item::Drain { buffered } => Event::Drain {
                 buffered: *buffered,
             },

@@ -31,11 +31,12 @@ fn end(
     reason: &str,
 ) {
     let tag = channel.tag();
+    let unsent = Unsent::default();
     let close = Event::Close {
         code,
         reason,
         remote: false,
-        unsent: Unsent::default(),
+        unsent: &unsent,
     };
     if !hub().has_callbacks(&tag) {
         channel.is_silent.fetch_or(whole_channel, SeqCst);

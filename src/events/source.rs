@@ -196,6 +196,19 @@ impl Source {
         hub().end_turn();
     }
 
+    /// Delivers events that happened together.
+    pub fn post_all<'a>(self: &Arc<Self>, events: impl ExactSizeIterator<Item = Event<'a>>) {
+        if events.len() == 0 {
+            return;
+        }
+        let mut delivery = self.begin();
+        for event in events {
+            delivery.push(event);
+        }
+        drop(delivery);
+        hub().end_turn();
+    }
+
     /// Delivers a "service" whose end is told.
     pub fn post_service(self: &Arc<Self>, ended: Ended) {
         let mut delivery = self.begin();

@@ -97,6 +97,31 @@ pub unsafe extern "system" fn wsplug_client_send(
     unsafe { send(client, kind, data, length, reply) }
 }
 
+/// The same with options: "confirm", a number or a text that comes back in a "sent" event once the system has taken the whole
+/// message. WSPLUG_QUEUE_FULL also if more events wait for the host than eventQueueEvents and eventQueueBytes allow.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn wsplug_client_send_with(
+    client: i32,
+    kind: i32,
+    data: *const c_void,
+    length: i32,
+    options: *const c_char,
+    reply: *mut *mut c_char,
+) -> i32 {
+    // SAFETY: the header's promises about texts, data and replies.
+    unsafe {
+        command(reply, || {
+            let (kind, data) = (self::kind(kind)?, bytes(data, length)?);
+            Ok(api::client_send_with(
+                client,
+                kind,
+                data,
+                text("options", options)?,
+            ))
+        })
+    }
+}
+
 /// Everything that is not sent in the shortest way.
 ///
 /// # Safety

@@ -12,7 +12,7 @@ use crate::error::Status;
 use crate::events::{Call, Handler, Pulled, Source, Tag, hub, write_context};
 use crate::protocol::Kind;
 
-/// Takes events. Type is "open", "message", "fragment", "ping", "pong", "close", "error", "drain",
+/// Takes events. Type is "open", "message", "fragment", "ping", "pong", "close", "error", "drain", "sent",
 /// "execute", "service", "stopped", "request" or "refused"; context is a
 /// JSON object. Everything is valid until the callback returns. It must not throw, longjmp or end its thread.
 pub type wsplug_event_callback = Option<

@@ -503,6 +503,10 @@ static int32_t perform(struct call *c)
         const void *bytes = data(c, 3, 1);
         return wsplug_client_send(number(c, 1), number(c, 2), bytes, c->length, c->want);
     }
+    IS("client_send_with") {
+        const void *bytes = data(c, 3, 2);
+        return wsplug_client_send_with(number(c, 1), number(c, 2), bytes, c->length, text(c, 4), c->want);
+    }
     IS("client_accept") return wsplug_client_accept(number(c, 1), text(c, 2), c->want);
     IS("client_reject") return wsplug_client_reject(number(c, 1), text(c, 2), c->want);
     IS("client_clear") return wsplug_client_clear(number(c, 1), c->want);

@@ -1,0 +1,420 @@
+//! Flow control that the host can see: "sent" for what has left, budgets, and servers that go down well.
+
+#[path = "support/adversary.rs"]
+mod adversary;
+#[path = "support/cc.rs"]
+mod cc;
+#[path = "support/certs.rs"]
+mod certs;
+#[path = "support/host.rs"]
+mod host;
+#[path = "support/scene.rs"]
+mod scene;
+#[path = "support/secure.rs"]
+mod secure;
+
+use adversary::{BINARY, Frame, PROMPTLY, Peer, TEXT, listener, url};
+use certs::Certs;
+use host::{INVALID_ARGUMENT, INVALID_OPTIONS, QUEUE_FULL, UNKNOWN_REF, WATCHDOG, soon};
+use scene::{MIB, Scene, Server};
+use serde_json::{Value, json};
+use std::io::Read;
+
+impl Scene {
+    fn field(&self, command: &str, reference: i32, field: &str) -> Value {
+        let info = ask!(self.host, command, reference).ok().body;
+        info.get(field)
+            .unwrap_or_else(|| panic!("no {field} in {info}"))
+            .clone()
+    }
+
+    fn buffered(&self, client: i32) -> u64 {
+        let buffered = self.field("client_info", client, "bufferedAmount");
+        buffered.as_u64().unwrap()
+    }
+
+    /// What "sent" has told of a connection so far.
+    fn confirmed(&self, client: i32) -> Vec<Value> {
+        let sent = self
+            .host
+            .take(|event| event.is("sent") && event.client() == client);
+        sent.iter()
+            .map(|event| event.context("confirm").clone())
+            .collect()
+    }
+
+    /// Sends numbered messages, each to be confirmed with its number, to a peer that does not read, until neither the
+    /// system nor the queue takes one more; how many.
+    fn fill_confirmed(&self, client: i32) -> i64 {
+        let mut count = 0;
+        loop {
+            let filled = ask!(
+                self.host,
+                "repeat",
+                count,
+                100_000,
+                "client_send_with",
+                client,
+                BINARY,
+                "#65536",
+                "{\"confirm\":@i}"
+            );
+            filled.clone().fails(QUEUE_FULL, &["sendQueueBytes"]);
+            count += filled.done;
+            self.stuck(client);
+            if filled.done == 0 {
+                return count;
+            }
+        }
+    }
+
+    /// Waits until the system takes nothing more of what waits for a peer that does not read; how much that is.
+    fn stuck(&self, client: i32) -> u64 {
+        let mut last = u64::MAX;
+        let mut same = 0;
+        let stuck = soon(WATCHDOG, || {
+            let now = self.buffered(client);
+            same = if now == last { same + 1 } else { 0 };
+            last = now;
+            same == 20
+        });
+        assert!(stuck, "{last} bytes wait");
+        last
+    }
+}
+
+fn numbers(range: std::ops::Range<i64>) -> Vec<Value> {
+    range.map(Value::from).collect()
+}
+
+#[test]
+fn sent_comes_in_order_once_the_system_has_a_message_and_not_before() {
+    let scene = Scene::new();
+    let server = scene.server(json!({}));
+    let (mut slow, client) = scene.peer_with(server, Peer::tcp_with_little_room(server.port));
+    let count = scene.fill_confirmed(client);
+    let before = scene.confirmed(client);
+    assert!((before.len() as i64) < count, "{before:?} of {count}");
+    // What is buffered is what is not confirmed, but for one of which a part has left.
+    let buffered = scene.buffered(client);
+    let waiting = count as u64 - before.len() as u64;
+    assert!(
+        ((waiting - 1) * 65_536..=waiting * 65_546).contains(&buffered),
+        "{waiting} {buffered}"
+    );
+    for number in 0..count {
+        let frame = slow.frame();
+        assert!(frame.payload.starts_with(format!("{number}.").as_bytes()));
+    }
+    let mut all = before;
+    assert!(soon(WATCHDOG, || {
+        all.extend(scene.confirmed(client));
+        all.len() as i64 == count
+    }));
+    assert_eq!(all, numbers(0..count));
+    assert!(soon(WATCHDOG, || scene.buffered(client) == 0));
+    scene.finish();
+}
+
+#[test]
+fn what_has_not_left_when_a_connection_ends_is_unconfirmed() {
+    for end in ["reset", "close"] {
+        let scene = Scene::new();
+        let server = scene.server(json!({}));
+        let (mut slow, client) = scene.peer_with(server, Peer::tcp_with_little_room(server.port));
+        let count = scene.fill_confirmed(client);
+        match end {
+            "reset" => slow.reset(),
+            _ => slow.send(&Frame::close(4000, "enough")),
+        }
+        let close = scene.host.event("close", client);
+        let confirmed = scene.confirmed(client).len() as i64;
+        let unsent = close.context("unsent");
+        assert_eq!(
+            unsent["unconfirmed"],
+            Value::from(numbers(confirmed..count)),
+            "{end}"
+        );
+        assert_eq!(unsent["messages"], count - confirmed, "{end}: {unsent}");
+        assert!(scene.confirmed(client).is_empty());
+        scene.finish();
+    }
+}
+
+#[test]
+fn a_server_is_told_for_each_target() {
+    let scene = Scene::new();
+    let server = scene.server(json!({"perMessageDeflate": {"threshold": 16}}));
+    let peers: Vec<(Peer, i32)> = (0..3).map(|_| scene.peer(server)).collect();
+    let (_, last) = peers[2];
+    let options = json!({"confirm": "to all"});
+    ask!(
+        scene.host,
+        "server_send",
+        server.reference,
+        TEXT,
+        "=hello",
+        options
+    )
+    .ok();
+    for (_, client) in &peers {
+        let sent = scene.host.event("sent", *client);
+        assert_eq!(sent.server(), server.reference);
+        assert_eq!(sent.0["context"], json!({"confirm": "to all"}));
+    }
+    let options = json!({"confirm": -5, "clients": [last, 4711]});
+    let reply = ask!(
+        scene.host,
+        "server_send",
+        server.reference,
+        BINARY,
+        "*100000",
+        options
+    );
+    assert_eq!(reply.body[1]["error"]["code"], UNKNOWN_REF);
+    assert_eq!(*scene.host.event("sent", last).context("confirm"), -5);
+    assert!(scene.host.take(|event| event.is("sent")).is_empty());
+    scene.finish();
+}
+
+#[test]
+fn a_confirm_that_cannot_be_is_refused_and_nothing_is_sent() {
+    let scene = Scene::new();
+    let server = scene.server(json!({}));
+    let (mut peer, client) = scene.peer(server);
+    let send = |kind: u8, options: Value| {
+        ask!(
+            scene.host,
+            "client_send_with",
+            client,
+            kind,
+            "=x",
+            options.to_string()
+        )
+    };
+    for wrong in [
+        json!(true),
+        json!(1.5),
+        json!(1_u64 << 53),
+        json!([1]),
+        json!("x".repeat(256)),
+    ] {
+        send(TEXT, json!({"confirm": wrong})).fails(INVALID_OPTIONS, &["confirm"]);
+    }
+    send(adversary::PING, json!({"confirm": 1})).fails(INVALID_OPTIONS, &["confirm", "pings"]);
+    ask!(
+        scene.host,
+        "server_send",
+        server.reference,
+        10,
+        "=x",
+        json!({"confirm": 1})
+    )
+    .fails(INVALID_OPTIONS, &["confirm"]);
+    assert_eq!(send(7, json!({})).status, INVALID_ARGUMENT);
+    ask!(scene.host, "client_send_with", 4711, TEXT, "=x", "{}").fails(UNKNOWN_REF, &["4711"]);
+    let reply = send(TEXT, json!({"comfirm": 1})).ok();
+    assert_eq!(reply.body["ignoredOptions"][0]["didYouMean"], "confirm");
+    assert_eq!(reply.body["payloadSize"], 1);
+    assert_eq!(peer.frame().payload, b"x");
+    assert!(scene.host.take(|event| event.is("sent")).is_empty());
+    scene.finish();
+}
+
+#[test]
+fn a_host_that_does_not_take_its_events_cannot_send_for_more_of_them() {
+    let scene = Scene::pulling();
+    let server = scene.server(json!({"eventQueueEvents": 10}));
+    let (_peer, client) = {
+        let mut peer = Peer::client(server.port);
+        let clients = || {
+            ask!(scene.host, "server_clients", server.reference)
+                .ok()
+                .body
+        };
+        assert!(soon(WATCHDOG, || clients()[0].is_i64()));
+        peer.send(&Frame::text("x"));
+        (peer, clients()[0].as_i64().unwrap() as i32)
+    };
+    let send = |options: Value| ask!(scene.host, "client_send_with", client, TEXT, "=x", options);
+    let mut refused = None;
+    assert!(soon(WATCHDOG, || {
+        let reply = send(json!({"confirm": 1}));
+        refused = (reply.status == QUEUE_FULL).then_some(reply);
+        refused.is_some()
+    }));
+    refused.unwrap().fails(QUEUE_FULL, &["eventQueueEvents"]);
+    send(json!({})).ok();
+    ask!(scene.host, "loop", "pull", 100).ok();
+    scene.host.event("sent", client);
+    ask!(scene.host, "server_stop", server.reference, "{}").ok();
+    scene.host.event("close", client);
+    ask!(scene.host, "halt").ok();
+    scene.finish();
+}
+
+#[test]
+fn confirmed_messages_keep_their_place_among_the_answers_of_inline_callbacks() {
+    let scene = Scene::new();
+    let server = scene.server(json!({"dispatch": "inline"}));
+    let (mut peer, client) = scene.peer(server);
+    let on = |command: &str, rest: &[&str]| {
+        let mut words = vec!["on", "message", "-1", command, "@c", "1"];
+        words.extend(rest);
+        scene.host.call(&words).ok();
+    };
+    on("-client_send", &["=a"]);
+    on("client_send_with", &["=b", "{\"confirm\":1}"]);
+    on("-client_send", &["=c"]);
+    on("client_send_with", &["=d", "{\"confirm\":2}"]);
+    for _ in 0..3 {
+        peer.send(&Frame::text("go"));
+        for answer in ["a", "b", "c", "d"] {
+            assert_eq!(peer.frame().payload, answer.as_bytes());
+        }
+    }
+    let mut sent = Vec::new();
+    assert!(soon(WATCHDOG, || {
+        sent.extend(scene.confirmed(client));
+        sent.len() == 6
+    }));
+    assert_eq!(sent, [1, 2, 1, 2, 1, 2]);
+    scene.finish();
+}
+
+/// A big message is confirmed only when all of it has left, whatever it becomes on its way.
+fn a_big_message_is_confirmed_late(
+    scene: Scene,
+    server: Server,
+    mut peer: impl Read,
+    client: i32,
+    data: &str,
+) {
+    ask!(
+        scene.host,
+        "client_send_with",
+        client,
+        BINARY,
+        data,
+        json!({"confirm": 1})
+    )
+    .ok();
+    ask!(
+        scene.host,
+        "client_send_with",
+        client,
+        BINARY,
+        "=end",
+        json!({"confirm": 2})
+    )
+    .ok();
+    assert!(scene.stuck(client) > MIB);
+    assert!(scene.confirmed(client).is_empty());
+    let mut buffer = vec![0; MIB as usize];
+    let mut last = Vec::new();
+    while last != b"\x82\x03end" {
+        let count = peer.read(&mut buffer).unwrap();
+        assert!(count > 0, "the connection has ended");
+        last.extend_from_slice(&buffer[..count]);
+        last.drain(..last.len().saturating_sub(5));
+    }
+    for number in [1, 2] {
+        assert_eq!(*scene.host.event("sent", client).context("confirm"), number);
+    }
+    ask!(scene.host, "server_clear", server.reference).ok();
+    drop(peer);
+    scene.finish();
+}
+
+#[test]
+fn a_big_message_is_confirmed_with_its_last_byte() {
+    let scene = Scene::new();
+    scene.may_grow(80 * MIB);
+    let server = scene.server(json!({"sendQueueBytes": 64 * MIB}));
+    let (peer, client) = scene.peer(server);
+    let stream = peer.stream.try_clone().unwrap();
+    a_big_message_is_confirmed_late(scene, server, stream, client, "*33554432");
+}
+
+#[test]
+fn a_big_message_over_tls_is_confirmed_with_its_last_record() {
+    let certs = Certs::new();
+    let scene = Scene::new();
+    scene.may_grow(80 * MIB);
+    let server = scene.server(json!({"tls": certs.server().tls(), "sendQueueBytes": 64 * MIB}));
+    let peer = secure::upgraded(server.port, &secure::client_config(&certs));
+    let client = scene.host.server_event("open", server.reference).client();
+    a_big_message_is_confirmed_late(scene, server, peer, client, "*33554432");
+}
+
+#[test]
+fn compressed_messages_are_confirmed_too() {
+    let scene = Scene::new();
+    let server = scene.server(json!({"perMessageDeflate": {"threshold": 0}}));
+    let client = scene.client(json!({"url": server.url(), "perMessageDeflate": {"threshold": 0}}));
+    ask!(scene.host, "client_start", client, "{}").ok();
+    let accepted = scene.host.server_event("open", server.reference).client();
+    for (from, to) in [(client, accepted), (accepted, client)] {
+        for number in 0..20 {
+            let options = json!({"confirm": number});
+            let data = format!("*{}", 10_000 * number);
+            ask!(scene.host, "client_send_with", from, BINARY, data, options).ok();
+            assert_eq!(
+                scene.host.event("message", to).number("length"),
+                10_000 * number
+            );
+            assert_eq!(*scene.host.event("sent", from).context("confirm"), number);
+        }
+    }
+    scene.finish();
+}
+
+#[test]
+fn what_a_client_keeps_is_confirmed_by_the_connection_that_takes_it() {
+    let scene = Scene::new();
+    let listener = listener();
+    let client = scene.client(json!({
+        "url": url(&listener), "queueWhileDisconnected": 64 * MIB, "sendQueueBytes": 32 * MIB,
+        "maxWaitBetweenReconnectionRetries": 20,
+    }));
+    scene.may_grow(160 * MIB);
+    ask!(scene.host, "client_start", client, json!({"wait": false})).ok();
+    let send = |data: &str, confirm: i64| {
+        let options = json!({"confirm": confirm});
+        ask!(scene.host, "client_send_with", client, TEXT, data, options).ok()
+    };
+    assert_eq!(send("=early", 1).body["queued"], true);
+    let mut first = Peer::accept(&listener);
+    assert_eq!(first.frame().payload, b"early");
+    assert_eq!(*scene.host.event("sent", client).context("confirm"), 1);
+    // The first of these has begun to leave when the connection is lost.
+    send("*20000000", 2);
+    send("=late", 3);
+    assert!(scene.stuck(client) > MIB);
+    first.reset();
+    let close = scene.host.event("close", client);
+    assert_eq!(*close.context("unsent"), json!({"messages": 0, "bytes": 0}));
+    let mut second = Peer::accept(&listener);
+    assert_eq!(second.frame().payload.len(), 20_000_000);
+    assert_eq!(second.frame().payload, b"late");
+    for number in [2, 3] {
+        assert_eq!(*scene.host.event("sent", client).context("confirm"), number);
+    }
+    // Each message is counted once, though one was given to two connections.
+    assert_eq!(scene.field("client_info", client, "messagesOut"), 3);
+    assert_eq!(
+        scene.field("client_info", client, "bytesOut"),
+        5 + 20_000_000 + 4
+    );
+    drop(listener);
+    second.send(&Frame::close(1000, ""));
+    scene.host.event("close", client);
+    send("=never", 4);
+    let reply = ask!(scene.host, "client_stop", client, "{}").ok();
+    assert_eq!(
+        reply.body["unsent"],
+        json!({"messages": 1, "bytes": 5, "unconfirmed": [4]})
+    );
+    assert!(second.ends(PROMPTLY));
+    scene.finish();
+}
