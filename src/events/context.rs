@@ -1,42 +1,14 @@
 //! Knows the JSON of an event's context.
 //! Does not know who reads it.
 
+use std::io::Write;
+
 use data_encoding::BASE64;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{ErrorInfo, Event, OpenInfo, RefusedInfo, RequestInfo, TlsInfo};
 use crate::error::{Receipt, Unsent};
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Data<'a> {
-    wire_size: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payload_size: Option<usize>,
-    binary: bool,
-    data: Shown<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    encoding: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    index: Option<u32>,
-}
-
-/// Bytes as a JSON text.
-enum Shown<'a> {
-    Text(&'a str),
-    Base64(&'a [u8]),
-}
-
-impl Serialize for Shown<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Shown::Text(text) => serializer.serialize_str(text),
-            // Piece by piece: the whole of it would stand in memory twice.
-            Shown::Base64(bytes) => serializer.collect_str(&BASE64.encode_display(bytes)),
-        }
-    }
-}
 
 #[derive(Serialize)]
 struct Close<'a> {
@@ -148,23 +120,61 @@ fn write_data(
     index: Option<u32>,
     out: &mut Vec<u8>,
 ) {
+    let _ = write!(out, "{{\"wireSize\":{wire_size}");
+    if let Some(size) = payload_size {
+        let _ = write!(out, ",\"payloadSize\":{size}");
+    }
+    let _ = write!(out, ",\"binary\":{binary},\"data\":");
     // A fragment of a text may end inside a character: then its bytes cannot be a JSON text.
-    let (shown, encoding) = match simdutf8::basic::from_utf8(data) {
-        Ok(text) if !binary => (Shown::Text(text), None),
+    match simdutf8::basic::from_utf8(data) {
+        Ok(text) if !binary => write_text(text, out),
         _ => {
-            out.reserve(BASE64.encode_len(data.len()) + 128);
-            (Shown::Base64(data), Some("base64"))
+            out.push(b'"');
+            let start = out.len();
+            out.resize(start + BASE64.encode_len(data.len()), 0);
+            BASE64.encode_mut(data, &mut out[start..]);
+            out.extend_from_slice(b"\",\"encoding\":\"base64\"");
         }
-    };
-    let context = Data {
-        wire_size,
-        payload_size,
-        binary,
-        data: shown,
-        encoding,
-        index,
-    };
-    put(&context, out);
+    }
+    if let Some(index) = index {
+        let _ = write!(out, ",\"index\":{index}");
+    }
+    out.push(b'}');
+}
+
+/// Appends a JSON text. serde_json looks at each byte by itself: six times the time where nothing is to be escaped.
+fn write_text(text: &str, out: &mut Vec<u8>) {
+    let is_special = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    for block in text.as_bytes().chunks(64) {
+        // Without an early end the compiler makes vector instructions of it.
+        if !block
+            .iter()
+            .fold(false, |any, &byte| any | is_special(byte))
+        {
+            out.extend_from_slice(block);
+            continue;
+        }
+        let mut rest = block;
+        while let Some(at) = rest.iter().position(|&byte| is_special(byte)) {
+            out.extend_from_slice(&rest[..at]);
+            match rest[at] {
+                byte @ (b'"' | b'\\') => out.extend([b'\\', byte]),
+                b'\n' => out.extend(b"\\n"),
+                b'\r' => out.extend(b"\\r"),
+                b'\t' => out.extend(b"\\t"),
+                8 => out.extend(b"\\b"),
+                12 => out.extend(b"\\f"),
+                control => {
+                    let _ = write!(out, "\\u{control:04x}");
+                }
+            }
+            rest = &rest[at + 1..];
+        }
+        out.extend_from_slice(rest);
+    }
+    out.push(b'"');
 }
 
 fn failure(info: &ErrorInfo) -> Failure<'_> {
@@ -320,6 +330,17 @@ mod tests {
             context(&binary),
             r#"{"wireSize":2,"payloadSize":2,"binary":true,"data":"AP8=","encoding":"base64"}"#
         );
+    }
+
+    #[test]
+    fn texts_are_those_of_serde_json() {
+        let every_ascii: String = (0..128).map(char::from).collect();
+        let long = "räksmörgås ".repeat(20);
+        for text in ["", &every_ascii, &long, &(long.clone() + "\"\n" + &long)] {
+            let mut out = Vec::new();
+            write_text(text, &mut out);
+            assert_eq!(out, serde_json::to_vec(text).unwrap());
+        }
     }
 
     #[test]
