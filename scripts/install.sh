@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs what the build and the tests need, by package name; what is there already is left alone.
-#   install.sh [rust|c|chromium|python|node|proxies|autobahn]...    (default: all of them)
+#   install.sh [rust|c|cpp|chromium|python|node|csharp|lua|java|pascal|proxies|autobahn]...    (default: all of them)
 # System packages come through apt (as root or with sudo); the rest goes into ${WSPLUG_PEERS:-~/.cache/wsplug}.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -66,7 +66,7 @@ python() {
 }
 
 node() {
-    local folder=$peers/node wanted="ws@8.23.0 bun@1.4.5"
+    local folder=$peers/node wanted="ws@8.23.0 bun@1.4.5 koffi@3.3.4"
     has node || apt nodejs
     [ "$(cat "$folder/installed" 2>/dev/null)" = "$wanted" ] && return
     has npm || apt npm
@@ -74,6 +74,29 @@ node() {
     mkdir -p "$folder"
     npm install --prefix "$folder" --no-save --no-package-lock --no-audit --no-fund --silent $wanted
     echo "$wanted" > "$folder/installed"
+}
+
+# What the programs of examples-hosts are built and run with.
+cpp() {
+    c
+    [ -e /usr/include/nlohmann/json.hpp ] || apt nlohmann-json3-dev
+}
+
+csharp() {
+    has mcs && has mono && [ -e /usr/lib/mono/4.5/System.Runtime.Serialization.dll ] &&
+        [ -e /usr/lib/mono/4.5/System.Xml.Linq.dll ] ||
+        apt mono-mcs mono-runtime libmono-system-runtime-serialization4.0-cil libmono-system-xml-linq4.0-cil
+}
+
+lua() { has luajit && luajit -e 'require("cjson")' 2>/dev/null || apt luajit lua-cjson; }
+
+java() {
+    has javac && [ -e /usr/share/java/jna.jar ] && [ -e /usr/share/java/gson.jar ] ||
+        apt default-jdk-headless libjna-java libgoogle-gson-java
+}
+
+pascal() {
+    has fpc && ls /usr/lib/*/fpc/*/units/*/fcl-json/fpjson.ppu >/dev/null 2>&1 || apt fp-compiler fp-units-rtl fp-units-fcl
 }
 
 proxies() {
@@ -89,8 +112,8 @@ autobahn() {
 
 for part in "${@:-all}"; do
     case $part in
-        all) rust; c; chromium; python; node; proxies; autobahn ;;
-        rust | c | chromium | python | node | proxies | autobahn) "$part" ;;
+        all) rust; c; cpp; chromium; python; node; csharp; lua; java; pascal; proxies; autobahn ;;
+        rust | c | cpp | chromium | python | node | csharp | lua | java | pascal | proxies | autobahn) "$part" ;;
         *) echo "install.sh: nothing is called '$part'" >&2; exit 2 ;;
     esac
 done

@@ -25,9 +25,10 @@ nightly_has_sources() {
 step "scripts/install.sh" scripts/install.sh
 [ "$failures" = 0 ] || exit 1 # nothing below could tell anything
 step "cargo fmt --check" cargo fmt --check
-step "cargo clippy" cargo clippy --locked --all-targets --test autobahn --test size --test thread_sanitizer --test valgrind -- -D warnings
+step "cargo clippy" cargo clippy --locked --all-targets --test autobahn --test hosts --test size --test thread_sanitizer --test valgrind -- -D warnings
 step "cargo test" cargo test --locked --no-fail-fast
 step "cargo test, size" cargo test --locked --test size
+step "cargo test, hosts" cargo test --locked --test hosts
 step "cargo test, Autobahn" cargo test --locked --test autobahn
 step "cargo test, valgrind" cargo test --locked --test valgrind
 step "cargo doc" documentation

@@ -1,7 +1,12 @@
-//! The C header says what the source says, and any C or C++ compiler takes it without a word.
+//! The C header says what the source says, and any C or C++ compiler takes it without a word; and what other languages
+//! declare of it in examples-hosts is the same.
 
 #[path = "support/cc.rs"]
 mod cc;
+#[path = "header/interface.rs"]
+mod interface;
+#[path = "header/wrappers.rs"]
+mod wrappers;
 
 use std::fs;
 use std::path::{Path, PathBuf};

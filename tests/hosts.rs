@@ -1,0 +1,189 @@
+//! The programs of examples-hosts, one for each language: all print what examples-hosts/expected.txt says, and end well.
+//!
+//! They need compilers and runtimes that are large: not in `cargo test`, but in scripts/test.sh.
+
+#[path = "support/cc.rs"]
+mod cc;
+#[path = "support/interop_peers.rs"]
+mod interop_peers;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use interop_peers::{folder, has, program};
+
+#[test]
+fn python_by_ctypes() {
+    plays(&mut host("python3", "python"), &["python/scenario.py"]);
+}
+
+#[test]
+fn node_by_koffi() {
+    let modules = folder().join("node/node_modules");
+    if has(&modules.join("koffi"), "node") {
+        // Node looks for packages beside and above a module, not where it is told to.
+        let place = scratch("node");
+        for file in ["scenario.mjs", "wsplug.mjs"] {
+            fs::copy(examples().join("node").join(file), place.join(file)).unwrap();
+        }
+        link(&modules, &place.join("node_modules"));
+        plays(&mut host("node", "node"), &[place.join("scenario.mjs")]);
+    }
+}
+
+#[test]
+fn luajit_by_its_ffi() {
+    if has(&program("luajit"), "lua") {
+        plays(&mut host("luajit", "lua"), &["luajit/scenario.lua"]);
+    }
+}
+
+#[test]
+fn csharp_by_p_invoke() {
+    if has(&program("mcs"), "csharp") && has(&program("mono"), "csharp") {
+        let built = scratch("csharp").join("scenario.exe");
+        let mut compiler = Command::new("mcs");
+        compiler.args(["-langversion:7", "-warnaserror"]);
+        compiler.args([
+            "-r:System.Runtime.Serialization",
+            "-r:System.Xml",
+            "-r:System.Xml.Linq",
+        ]);
+        compiler.arg(format!("-out:{}", built.display()));
+        build(compiler.args(["csharp/Wsplug.cs", "csharp/Scenario.cs"]));
+        plays(&mut host("mono", "csharp"), &[built]);
+    }
+}
+
+#[test]
+fn java_by_jna() {
+    let jars = ["jna", "gson"].map(|jar| PathBuf::from(format!("/usr/share/java/{jar}.jar")));
+    if has(&program("javac"), "java") && jars.iter().all(|jar| has(jar, "java")) {
+        let built = scratch("java");
+        let [jna, gson] = jars.map(|jar| jar.display().to_string());
+        let mut compiler = Command::new("javac");
+        compiler.args([
+            "-encoding",
+            "UTF-8",
+            "-Xlint:all",
+            "-Werror",
+            "-cp",
+            &format!("{jna}:{gson}"),
+            "-d",
+        ]);
+        build(
+            compiler
+                .arg(&built)
+                .args(["java/Wsplug.java", "java/Scenario.java"]),
+        );
+        let path = format!("{jna}:{gson}:{}", built.display());
+        let libraries = format!("-Djna.library.path={}", libraries().display());
+        plays(
+            &mut host("java", "java"),
+            &["-cp", &path, &libraries, "Scenario"],
+        );
+    }
+}
+
+#[test]
+fn pascal_by_its_unit() {
+    if has(&program("fpc"), "pascal") {
+        let built = scratch("pascal");
+        let mut compiler = Command::new("fpc");
+        compiler.args(["-v0ew", "-O2", "-Fupascal"]);
+        compiler.arg(format!("-Fl{}", libraries().display()));
+        compiler.arg(format!("-FE{}", built.display()));
+        build(compiler.arg("pascal/scenario.pas"));
+        plays(&mut Command::new(built.join("scenario")), &[""; 0]);
+    }
+}
+
+#[test]
+fn cpp_by_its_header() {
+    let json = Path::new("/usr/include/nlohmann/json.hpp");
+    if has(&program("g++"), "c") && has(json, "cpp") {
+        let built = scratch("cpp").join("scenario");
+        let mut compiler = Command::new("g++");
+        compiler.args([
+            "-std=c++17",
+            "-O1",
+            "-Wall",
+            "-Wextra",
+            "-pedantic",
+            "-Werror",
+            "-pthread",
+        ]);
+        compiler
+            .args(["-I../include", "cpp/scenario.cpp", "-o"])
+            .arg(&built);
+        build(compiler.arg("-L").arg(libraries()).arg("-lwsplug"));
+        plays(&mut Command::new(built), &[""; 0]);
+    }
+}
+
+/// Runs a host; it prints what all print, nothing on stderr, and ends with 0.
+fn plays<A: AsRef<std::ffi::OsStr>>(host: &mut Command, arguments: &[A]) {
+    let expected = fs::read_to_string(examples().join("expected.txt")).unwrap();
+    host.args(arguments)
+        .current_dir(examples())
+        .stdin(Stdio::null());
+    // The way to the library, as each language has it. No language of the system's: text is UTF-8 whatever that is.
+    host.env("WSPLUG_LIBRARY", cc::library())
+        .env("LD_LIBRARY_PATH", libraries());
+    host.env("LC_ALL", "C").env("PYTHONDONTWRITEBYTECODE", "1");
+    let output = host
+        .output()
+        .unwrap_or_else(|error| panic!("cannot run {host:?}: {error}"));
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(printed, expected, "{host:?}: {complaints}");
+    assert!(
+        output.status.success() && complaints.is_empty(),
+        "{host:?}: {}: {complaints}",
+        output.status
+    );
+}
+
+/// A runtime that is there, or the test says which part of scripts/install.sh brings it.
+fn host(name: &str, part: &str) -> Command {
+    assert!(has(&program(name), part), "{name} is missing");
+    Command::new(program(name))
+}
+
+fn build(compiler: &mut Command) {
+    cc::run(
+        compiler.current_dir(examples()),
+        "a wrapper and its scenario",
+    );
+}
+
+fn examples() -> PathBuf {
+    cc::project().join("examples-hosts")
+}
+
+/// A folder with nothing but the library, under the name that programs look for.
+fn libraries() -> PathBuf {
+    let place = scratch("libraries");
+    link(&cc::library(), &place.join(cc::soname()));
+    place
+}
+
+fn scratch(name: &str) -> PathBuf {
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("hosts")
+        .join(name);
+    fs::create_dir_all(&place).unwrap();
+    place
+}
+
+/// Makes a link, or keeps the one that is there: tests run in parallel.
+fn link(target: &Path, place: &Path) {
+    if fs::read_link(place).is_ok_and(|there| there == target) {
+        return;
+    }
+    let unfinished = place.with_extension(format!("{:?}", std::thread::current().id()));
+    symlink(target, &unfinished).unwrap();
+    fs::rename(unfinished, place).unwrap();
+}
