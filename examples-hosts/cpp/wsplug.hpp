@@ -334,6 +334,8 @@ inline void WSPLUG_API on_log(int32_t level, const char *message, void *user_dat
     (*static_cast<const std::function<void(int32_t, std::string_view)> *>(user_data))(level, message);
 }
 
+inline void WSPLUG_API on_wakeup(void *user_data) { (*static_cast<const std::function<void()> *>(user_data))(); }
+
 } // namespace detail
 
 /// Sets what is called for all events that no method takes; empty handlers: events wait for event::next.
@@ -357,6 +359,15 @@ inline void log_to(int32_t level, std::function<void(int32_t level, std::string_
 {
     auto *kept = new std::function<void(int32_t, std::string_view)>(std::move(write)); // for ever, as handlers
     detail::checked(wsplug_set_log_callback(level, *kept ? detail::on_log : nullptr, kept));
+}
+
+/// Has `wake` called, or with {"fd":true} or {"hwnd":…,"message":…} something else done, when something waits for next or pump; the
+/// reply has "fd". Neither: nothing. `wake` runs on any thread and must not throw.
+inline std::string set_wakeup(const std::string &options, std::function<void()> wake = {})
+{
+    auto *kept = new std::function<void()>(std::move(wake)); // for ever, as handlers
+    const auto callback = *kept ? detail::on_wakeup : nullptr;
+    return detail::reply_of([&](char **reply) { return wsplug_set_wakeup(options.c_str(), callback, kept, reply); });
 }
 
 /// An event that no handler takes. Its texts are valid as long as it lives.

@@ -168,6 +168,8 @@ public static class Wsplug
     [UnmanagedFunctionPointer(CallingConvention.Winapi)]
     public delegate void MessageCallback(int server, int client, int kind, IntPtr data, int length, IntPtr user_data);
     [UnmanagedFunctionPointer(CallingConvention.Winapi)]
+    public delegate void WakeupCallback(IntPtr user_data);
+    [UnmanagedFunctionPointer(CallingConvention.Winapi)]
     public delegate void LogCallback(int level, IntPtr message, IntPtr user_data);
     [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
     public static extern int wsplug_client_accept(int client, [MarshalAs(UnmanagedType.LPUTF8Str)] string options,
@@ -240,6 +242,9 @@ public static class Wsplug
     public static extern void wsplug_event_free(IntPtr @event);
     [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
     public static extern int wsplug_pump(int timeout_ms, int max);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern int wsplug_set_wakeup([MarshalAs(UnmanagedType.LPUTF8Str)] string options,
+            WakeupCallback callback, IntPtr user_data, out IntPtr reply);
     [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
     public static extern int wsplug_abi_version();
     [DllImport(Library, CallingConvention = CallingConvention.Winapi)]

@@ -160,6 +160,9 @@ public final class Wsplug {
     public interface MessageCallback extends Callback {
         void invoke(int server, int client, int kind, Pointer data, int length, Pointer user_data);
     }
+    public interface WakeupCallback extends Callback {
+        void invoke(Pointer user_data);
+    }
     public interface LogCallback extends Callback {
         void invoke(int level, Pointer message, Pointer user_data);
     }
@@ -198,6 +201,8 @@ public final class Wsplug {
     public static native Pointer wsplug_event_data(Pointer event, IntByReference length);
     public static native void wsplug_event_free(Pointer event);
     public static native int wsplug_pump(int timeout_ms, int max);
+    public static native int wsplug_set_wakeup(String options, WakeupCallback callback, Pointer user_data,
+            PointerByReference reply);
     public static native int wsplug_abi_version();
     public static native String wsplug_version();
     public static native int wsplug_init(String options, PointerByReference reply);

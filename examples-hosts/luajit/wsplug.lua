@@ -51,6 +51,7 @@ typedef void (WSPLUG_API *wsplug_event_callback)(int32_t server, int32_t client,
         const char *worker, int32_t window, int32_t process, void *user_data);
 typedef void (WSPLUG_API *wsplug_message_callback)(int32_t server, int32_t client, int32_t kind, const void *data,
         int32_t length, void *user_data);
+typedef void (WSPLUG_API *wsplug_wakeup_callback)(void *user_data);
 typedef void (WSPLUG_API *wsplug_log_callback)(int32_t level, const char *message, void *user_data);
 int32_t WSPLUG_API wsplug_client_accept(int32_t client, const char *options, char **reply);
 int32_t WSPLUG_API wsplug_client_reject(int32_t client, const char *options, char **reply);
@@ -85,6 +86,8 @@ const char *WSPLUG_API wsplug_event_method(const wsplug_event *event);
 const void *WSPLUG_API wsplug_event_data(const wsplug_event *event, int32_t *length);
 void WSPLUG_API wsplug_event_free(wsplug_event *event);
 int32_t WSPLUG_API wsplug_pump(int32_t timeout_ms, int32_t max);
+int32_t WSPLUG_API wsplug_set_wakeup(const char *options, wsplug_wakeup_callback callback, void *user_data,
+        char **reply);
 int32_t WSPLUG_API wsplug_abi_version(void);
 const char *WSPLUG_API wsplug_version(void);
 int32_t WSPLUG_API wsplug_init(const char *options, char **reply);

@@ -80,6 +80,7 @@ type
         worker: PAnsiChar; window: Integer; process: Integer; user_data: Pointer); stdcall;
   TWsplugMessageCallback = procedure(server: Integer; client: Integer; kind: Integer; data: Pointer; length: Integer;
         user_data: Pointer); stdcall;
+  TWsplugWakeupCallback = procedure(user_data: Pointer); stdcall;
   TWsplugLogCallback = procedure(level: Integer; message: PAnsiChar; user_data: Pointer); stdcall;
 function wsplug_client_accept(client: Integer; options: PAnsiChar; reply: PPAnsiChar): Integer; stdcall;
         external WsplugLibrary;
@@ -124,6 +125,8 @@ function wsplug_event_method(event: PWsplugEvent): PAnsiChar; stdcall; external 
 function wsplug_event_data(event: PWsplugEvent; length: PInteger): Pointer; stdcall; external WsplugLibrary;
 procedure wsplug_event_free(event: PWsplugEvent); stdcall; external WsplugLibrary;
 function wsplug_pump(timeout_ms: Integer; max: Integer): Integer; stdcall; external WsplugLibrary;
+function wsplug_set_wakeup(options: PAnsiChar; callback: TWsplugWakeupCallback; user_data: Pointer;
+        reply: PPAnsiChar): Integer; stdcall; external WsplugLibrary;
 function wsplug_abi_version: Integer; stdcall; external WsplugLibrary;
 function wsplug_version: PAnsiChar; stdcall; external WsplugLibrary;
 function wsplug_init(options: PAnsiChar; reply: PPAnsiChar): Integer; stdcall; external WsplugLibrary;

@@ -7,8 +7,8 @@ Each function of include/wsplug.h is here under its name without "wsplug_", made
     wsplug.client_send(client, wsplug.TEXT, "hello")                # str or bytes; the length goes by itself
     wsplug.client_set_value(client, "name", "ann")
 
-A command that failed raises Error. What C writes through a pointer is returned. receive(), set_callbacks(), set_method(),
-set_log_callback() and events() are written by hand below.
+A command that failed raises Error. What C writes through a pointer is returned. receive(), events() and what sets callbacks
+are written by hand below.
 
 Threads: a callback runs on a thread of the library and takes the GIL for it, so it may use any Python object. Every call
 into the library lets the GIL go while it waits, so callbacks run meanwhile. With dispatch="pump" callbacks run in pump() only.
@@ -55,6 +55,7 @@ typedef void (WSPLUG_API *wsplug_event_callback)(int32_t server, int32_t client,
         const char *worker, int32_t window, int32_t process, void *user_data);
 typedef void (WSPLUG_API *wsplug_message_callback)(int32_t server, int32_t client, int32_t kind, const void *data,
         int32_t length, void *user_data);
+typedef void (WSPLUG_API *wsplug_wakeup_callback)(void *user_data);
 typedef void (WSPLUG_API *wsplug_log_callback)(int32_t level, const char *message, void *user_data);
 int32_t WSPLUG_API wsplug_client_accept(int32_t client, const char *options, char **reply);
 int32_t WSPLUG_API wsplug_client_reject(int32_t client, const char *options, char **reply);
@@ -89,6 +90,8 @@ const char *WSPLUG_API wsplug_event_method(const wsplug_event *event);
 const void *WSPLUG_API wsplug_event_data(const wsplug_event *event, int32_t *length);
 void WSPLUG_API wsplug_event_free(wsplug_event *event);
 int32_t WSPLUG_API wsplug_pump(int32_t timeout_ms, int32_t max);
+int32_t WSPLUG_API wsplug_set_wakeup(const char *options, wsplug_wakeup_callback callback, void *user_data,
+        char **reply);
 int32_t WSPLUG_API wsplug_abi_version(void);
 const char *WSPLUG_API wsplug_version(void);
 int32_t WSPLUG_API wsplug_init(const char *options, char **reply);
@@ -141,7 +144,15 @@ def set_log_callback(level, on_log):
     """on_log(level, message), on any thread; None ends it."""
     callback = _callback("wsplug_log_callback", on_log and (lambda level, text, _: on_log(level, text.decode())))
     _checked(_library.wsplug_set_log_callback(level, callback, None))
-    _kept["log"] = callback
+    _kept[set_log_callback] = callback
+
+
+def set_wakeup(on_wakeup=None, **options):
+    """on_wakeup() when something waits for pump() or events(), on any thread; or fd=True, and the reply's "fd" is readable then."""
+    callback = _callback("wsplug_wakeup_callback", on_wakeup and (lambda _: on_wakeup()))
+    reply = _functions["wsplug_set_wakeup"](callback, None, **options)
+    _kept[set_wakeup] = callback
+    return reply
 
 
 def events(timeout_ms):
@@ -267,6 +278,8 @@ _types = {
     **{kind: POINTER(out) for kind, out in _written.items()},
 }
 
+_functions = {}
+
 
 def _declare():
     for declaration in DECLARATIONS.split(";"):
@@ -279,7 +292,8 @@ def _declare():
             made = ctypes.WINFUNCTYPE if _is_windows else ctypes.CFUNCTYPE
             _types[name] = made(None, *(_types[kind] for kind, _ in parameters))
         else:
-            globals().setdefault(name[len("wsplug_"):], _function(result, name, parameters))
+            _functions[name] = _function(result, name, parameters)
+            globals().setdefault(name[len("wsplug_"):], _functions[name])
 
 
 _declare()

@@ -86,6 +86,8 @@ Public Declare PtrSafe Function wsplug_event_data Lib "wsplug64.dll" (ByVal take
         ByRef length As Long) As LongPtr
 Public Declare PtrSafe Sub wsplug_event_free Lib "wsplug64.dll" (ByVal taken As LongPtr)
 Public Declare PtrSafe Function wsplug_pump Lib "wsplug64.dll" (ByVal timeout_ms As Long, ByVal max As Long) As Long
+Public Declare PtrSafe Function wsplug_set_wakeup Lib "wsplug64.dll" (ByVal options As LongPtr, _
+        ByVal callback As LongPtr, ByVal user_data As LongPtr, ByRef reply As LongPtr) As Long
 Public Declare PtrSafe Function wsplug_abi_version Lib "wsplug64.dll" () As Long
 Public Declare PtrSafe Function wsplug_version Lib "wsplug64.dll" () As LongPtr
 Public Declare PtrSafe Function wsplug_init Lib "wsplug64.dll" (ByVal options As LongPtr, _
@@ -172,6 +174,8 @@ Public Declare PtrSafe Function wsplug_event_data Lib "wsplug32.dll" (ByVal take
         ByRef length As Long) As LongPtr
 Public Declare PtrSafe Sub wsplug_event_free Lib "wsplug32.dll" (ByVal taken As LongPtr)
 Public Declare PtrSafe Function wsplug_pump Lib "wsplug32.dll" (ByVal timeout_ms As Long, ByVal max As Long) As Long
+Public Declare PtrSafe Function wsplug_set_wakeup Lib "wsplug32.dll" (ByVal options As LongPtr, _
+        ByVal callback As LongPtr, ByVal user_data As LongPtr, ByRef reply As LongPtr) As Long
 Public Declare PtrSafe Function wsplug_abi_version Lib "wsplug32.dll" () As Long
 Public Declare PtrSafe Function wsplug_version Lib "wsplug32.dll" () As LongPtr
 Public Declare PtrSafe Function wsplug_init Lib "wsplug32.dll" (ByVal options As LongPtr, _
