@@ -139,6 +139,32 @@ fn open_says_what_was_agreed_and_that_the_certificate_was_verified() {
 }
 
 #[test]
+fn a_second_connection_resumes_the_first_in_both_versions() {
+    let scene = Scene::new();
+    let pair = scene.certs.server();
+    let port = scene.told(pair.tls());
+    for version in ["1.2", "1.3"] {
+        for is_resumed in [false, true] {
+            let mut tls = scene.trusting();
+            tls["maxVersion"] = version.into();
+            let (client, open) = scene.opens(port, tls);
+            let accepted = scene
+                .host
+                .wait_for("open of the server", WATCHDOG, |event| {
+                    event.is("open") && event.server() != 0
+                });
+            assert_eq!(open.context("tls")["version"], version);
+            assert_eq!(open.context("tls")["resumed"], is_resumed, "{version}");
+            assert_eq!(accepted.context("tls")["resumed"], is_resumed, "{version}");
+            assert_eq!(open.context("tls")["peerFingerprint"], fingerprint(&pair));
+            // The tickets of TLS 1.3 come behind the handshake, before this.
+            ask!(scene.host, "client_send", accepted.client(), 1, "=x").ok();
+            scene.host.event("message", client);
+        }
+    }
+}
+
+#[test]
 fn versions_ciphers_and_alpn_are_agreed_as_both_ends_wish() {
     let scene = Scene::new();
     let mut server = scene.certs.server().tls();

@@ -515,6 +515,7 @@ pub fn tls_info(stream: &Stream) -> Option<TlsInfo> {
             cipher: info.cipher.clone(),
             alpn: info.alpn.clone(),
             verified: info.is_verified,
+            resumed: info.is_resumed,
             peer_subject: peer.subject,
             peer_fingerprint: peer.fingerprint,
         }

@@ -114,6 +114,8 @@ pub struct TlsInfo {
     pub alpn: String,
     /// Whether the peer's certificate was verified.
     pub verified: bool,
+    /// Whether an earlier connection was resumed, without a new proof of who the peer is.
+    pub resumed: bool,
     /// The subject of the peer's certificate, or "".
     pub peer_subject: String,
     /// SHA-256 of the peer's certificate in hexadecimal, or "".

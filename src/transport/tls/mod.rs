@@ -16,8 +16,8 @@ pub use pem::{Identity, Pem, Source};
 pub use server::{ServerConfig, ServerSettings};
 
 use data_encoding::HEXLOWER;
-use rustls::CommonState;
 use rustls::pki_types::ServerName;
+use rustls::{CommonState, HandshakeKind};
 
 use super::{Link, Stream};
 use certificate::Facts;
@@ -34,6 +34,8 @@ pub struct Info {
     pub alpn: String,
     /// Whether the peer's certificate was verified: its chain and, of servers, its name.
     pub is_verified: bool,
+    /// An earlier connection was resumed: nothing was signed and no certificate was sent.
+    pub is_resumed: bool,
     /// The peer's certificate; none of a client that gave none.
     pub peer: Option<Peer>,
 }
@@ -108,6 +110,7 @@ impl Info {
             cipher: cipher.map_or(String::new(), |suite| format!("{:?}", suite.suite())),
             alpn: String::from_utf8_lossy(alpn).into_owned(),
             is_verified,
+            is_resumed: state.handshake_kind() == Some(HandshakeKind::Resumed),
             peer: state.peer_certificates().and_then(<[_]>::first).map(|own| {
                 let subject = Facts::of(own).map(|facts| facts.subject);
                 Peer {
