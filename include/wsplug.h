@@ -28,7 +28,8 @@
  * worth calling a failure, and a negative one when they failed. wsplug_status_text puts it into words.
  *
  * Threads. Every function may be called from any thread, at any time, also inside a callback, unless its comment says
- * otherwise. No lock is held while your code runs.
+ * otherwise. No lock is held while your code runs. On which threads callbacks run is yours to choose ("dispatch", see
+ * wsplug_set_callbacks): by default on one thread of the library, one at a time.
  *
  * Events of one connection come in order, and none is dropped. When you are slow, the bytes that may wait for you run
  * out and the library stops reading from those sockets until you have caught up. Exactly one "close" follows each
@@ -224,7 +225,8 @@ int32_t WSPLUG_API wsplug_client_receive(int32_t client, int32_t timeout_ms, int
 //
 // The option "dispatch" of a server or client (or of wsplug_init, for all) says how they run: "thread" (the
 // default) calls back on one thread of the library, one event at a time; "inline" on the connection's network
-// thread, for short callbacks; "pump" only inside wsplug_pump.
+// thread, for short callbacks; "pump" only inside wsplug_pump; "perConnection" on several threads of the library, those of
+// one connection one after the other, with "affinity":true always on the same thread. See docs/events.md.
 int32_t WSPLUG_API wsplug_set_callbacks(wsplug_event_callback on_event, wsplug_message_callback on_message,
         void *user_data);
 
@@ -307,8 +309,8 @@ int32_t WSPLUG_API wsplug_abi_version(void);
 // The library's version, such as "0.1.0". Static; do not free it.
 const char *WSPLUG_API wsplug_version(void);
 
-// Sets what holds for the whole library: "threads" (network threads, 1) and "dispatch" (see
-// wsplug_set_callbacks). Optional, and only before anything was created or after wsplug_shutdown;
+// Sets what holds for the whole library: "threads" (network threads, 1), "dispatch" and "affinity" (see
+// wsplug_set_callbacks), "callbackThreads" (of "perConnection", 16 at most). Optional, and only before anything was created or after wsplug_shutdown;
 // WSPLUG_WRONG_STATE otherwise.
 int32_t WSPLUG_API wsplug_init(const char *options, char **reply);
 

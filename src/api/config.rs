@@ -284,6 +284,7 @@ impl<T: Options> Config<T> {
             window: self.tag.window.0 as i32,
             process: self.tag.process.0 as i32,
             dispatch: self.tag.dispatch,
+            affinity: self.tag.affinity,
         }
     }
 

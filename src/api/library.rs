@@ -27,7 +27,11 @@ fn try_init(options: &str) -> Result<Map<String, serde_json::Value>> {
     let mut options = InitOptions::default();
     options.apply(&given)?;
     library::init(options.threads.0 as usize)?;
-    hub().set_dispatch(options.dispatch);
+    hub().set_dispatch(
+        options.dispatch,
+        options.affinity,
+        options.callback_threads.0 as usize,
+    );
     let mut out = Map::new();
     out.insert("success".into(), true.into());
     options.show(&mut out);

@@ -11,7 +11,7 @@ use super::values::{
     Paths, Protocols, Refs, Seconds, Texts, nearest,
 };
 use crate::error::{Error, Receipt, Result};
-use crate::events::Dispatch;
+use crate::events::{Dispatch, POOL_THREADS};
 use crate::protocol::Role;
 use crate::protocol::deflate::Wishes;
 use crate::protocol::proxy::Choice;
@@ -109,6 +109,8 @@ options! {
         "process" process: Int32 = Int(0);
         /// How callbacks are run, or "pull": events wait to be pulled although there are callbacks. Not given: as `wsplug_init` says.
         "dispatch" dispatch: Option<Dispatch> = None;
+        /// With "perConnection": all callbacks of one connection run on the same thread, and those of the server itself. Otherwise it changes nothing. Not given: as `wsplug_init` says.
+        "affinity" affinity: Option<bool> = None;
     }
 }
 
@@ -243,7 +245,7 @@ options! {
         "sendQueueBytes" send_queue: Int<1, 2_147_483_647> = Int(1024 * 1024);
         /// Milliseconds within which a byte must leave while some wait, or the connection is lost (1006); 0: off.
         "sendStallMs" send_stall: Int<0, 86_400_000> = Int(30_000);
-        /// Bytes of events that may wait for the host, of a server with all of its connections or of a client; then reading stops until there is room.
+        /// Bytes of events that may wait for the host, of a server with all of its connections or of a client; then reading stops until there is room. With "dispatch":"perConnection" each connection has a sixteenth of it, and in any case one event.
         "eventQueueBytes" event_bytes: Int<1, 2_147_483_647> = Int(64 * 1024 * 1024);
         /// The same, counted in events.
         "eventQueueEvents" event_count: Int<1, 2_147_483_647> = Int(65_536);
@@ -331,6 +333,10 @@ options! {
         "threads" threads: Int<1, 256> = Int(1);
         /// How callbacks are run where a server or client does not say.
         "dispatch" dispatch: Dispatch = Dispatch::Thread;
+        /// Whether "perConnection" keeps each connection to one thread where a server or client does not say.
+        "affinity" affinity: bool = false;
+        /// Threads at most that run the callbacks of "perConnection"; and as many others at most for those with `affinity`. They are started when they are needed and end when they are not.
+        "callbackThreads" callback_threads: Int<1, 1024> = Int(POOL_THREADS as i64);
     }
 }
 

@@ -265,6 +265,7 @@ impl OptionValue for Dispatch {
         match value.as_str() {
             Some("thread") => Ok(Dispatch::Thread),
             Some("inline") => Ok(Dispatch::Inline),
+            Some("perConnection") => Ok(Dispatch::PerConnection),
             Some("pump") => Ok(Dispatch::Pump),
             Some("pull") => Ok(Dispatch::Pull),
             _ => Err(wrong::<Self>(value)),
@@ -276,6 +277,7 @@ impl OptionValue for Dispatch {
             match self {
                 Dispatch::Thread => "thread",
                 Dispatch::Inline => "inline",
+                Dispatch::PerConnection => "perConnection",
                 Dispatch::Pump => "pump",
                 Dispatch::Pull => "pull",
             }
@@ -284,7 +286,7 @@ impl OptionValue for Dispatch {
     }
 
     fn expected() -> String {
-        "\"thread\", \"inline\", \"pump\" or \"pull\"".into()
+        "\"thread\", \"inline\", \"perConnection\", \"pump\" or \"pull\"".into()
     }
 }
 

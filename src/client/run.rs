@@ -151,12 +151,12 @@ impl Client {
                 () = tokio::time::sleep(wait) => {}
             }
             // A host that does not look is not told of ever more failures.
-            let channel = self.source.channel();
+            let source = &self.source;
             tokio::select! {
                 biased;
                 () = run.stopped.notified() => return,
                 () = std::future::poll_fn(|context| {
-                    match channel.is_used_up(context.waker(), &mut ticket) {
+                    match source.is_used_up(context.waker(), &mut ticket) {
                         true => std::task::Poll::Pending,
                         false => std::task::Poll::Ready(()),
                     }

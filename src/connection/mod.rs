@@ -274,7 +274,7 @@ impl Connection {
 
     /// A host that does not take its events gets no more of them by sending.
     fn check_receipt(&self, receipt: Option<&Receipt>) -> Result<()> {
-        receipt.map_or(Ok(()), |_| self.source.channel().check_credit())
+        receipt.map_or(Ok(()), |_| self.source.check_credit())
     }
 
     /// How far the system has taken what was sent, as [`Sent::end`] counts.
@@ -431,7 +431,7 @@ impl Connection {
 
     /// Queues a procedure for this connection's context.
     pub fn execute(&self, procedure: &str, params: &str) -> Result<()> {
-        self.source.channel().check_credit()?;
+        self.source.check_credit()?;
         let mut outbox = self.outbox.lock();
         self.check_open(&outbox)?;
         outbox.asked.push((procedure.to_owned(), params.to_owned()));

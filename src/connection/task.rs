@@ -325,8 +325,8 @@ impl Task {
     fn read(&mut self, context: &mut Context<'_>, now: Instant) -> Read {
         if self.phase == Phase::Open {
             // Not while the host owes us credit: then the peer has to wait, as TCP tells it.
-            let channel = self.connection.source.channel();
-            if channel.is_used_up(context.waker(), &mut self.ticket) {
+            let source = &self.connection.source;
+            if source.is_used_up(context.waker(), &mut self.ticket) {
                 self.has_paused = true;
                 return Read::Blocked;
             }

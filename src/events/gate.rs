@@ -17,6 +17,11 @@ thread_local! {
     static THREAD: u64 = NEXT_THREAD.fetch_add(1, SeqCst);
 }
 
+/// The calling thread's number, as gates know it.
+pub fn this_thread() -> u64 {
+    THREAD.with(|thread| *thread)
+}
+
 /// The thread that runs callbacks of one source now, 0 if none does.
 #[derive(Default)]
 pub struct Gate(AtomicU64);
@@ -24,13 +29,13 @@ pub struct Gate(AtomicU64);
 impl Gate {
     /// The calling thread begins to run callbacks; false if another one does.
     pub fn try_enter(&self) -> bool {
-        let me = THREAD.with(|thread| *thread);
+        let me = this_thread();
         self.0.compare_exchange(0, me, SeqCst, SeqCst).is_ok()
     }
 
     /// The calling thread begins to run callbacks.
     pub fn enter(&self) {
-        self.0.store(THREAD.with(|thread| *thread), SeqCst);
+        self.0.store(this_thread(), SeqCst);
     }
 
     /// It has ended, and those who wait for it are told.
@@ -41,7 +46,7 @@ impl Gate {
 
     /// Waits for others as [`Gate::wait_until_idle`] and enters; what [`Gate::leave_to`] restores.
     pub fn enter_alone(&self) -> u64 {
-        let me = THREAD.with(|thread| *thread);
+        let me = this_thread();
         loop {
             let is_idle = self.wait_until_idle();
             match self.0.compare_exchange(0, me, SeqCst, SeqCst) {
@@ -62,7 +67,7 @@ impl Gate {
 
     /// Waits until no other thread runs a callback of this source. False if that would wait for ourselves.
     pub fn wait_until_idle(&self) -> bool {
-        let me = THREAD.with(|thread| *thread);
+        let me = this_thread();
         let mut waits = WAITS_FOR.lock();
         WAITERS.fetch_add(1, SeqCst);
         let is_idle = loop {
@@ -80,16 +85,35 @@ impl Gate {
             }
             waits_for.insert(me, running);
             CHANGED.wait(&mut waits);
-            if let Some(waits_for) = waits.as_mut() {
-                waits_for.remove(&me);
-                if waits_for.is_empty() {
-                    *waits = None;
-                }
-            }
+            forget(&mut waits, me);
         };
         WAITERS.fetch_sub(1, SeqCst);
         is_idle
     }
+}
+
+fn forget(waits: &mut Option<HashMap<u64, u64>>, thread: u64) {
+    if let Some(waits_for) = waits {
+        waits_for.remove(&thread);
+        if waits_for.is_empty() {
+            *waits = None;
+        }
+    }
+}
+
+/// Waits for what `thread` has to do, until `condition` holds, which is looked at after each [`notify`].
+pub fn wait_behind(thread: u64, condition: impl Fn() -> bool) {
+    let me = this_thread();
+    let mut waits = WAITS_FOR.lock();
+    WAITERS.fetch_add(1, SeqCst);
+    waits.get_or_insert_with(HashMap::new).insert(me, thread);
+    // It may wait for us.
+    CHANGED.notify_all();
+    while !condition() {
+        CHANGED.wait(&mut waits);
+    }
+    forget(&mut waits, me);
+    WAITERS.fetch_sub(1, SeqCst);
 }
 
 /// Tells those in [`wait_for`] and [`Gate::wait_until_idle`] to look again.

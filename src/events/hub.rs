@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use once_cell::sync::Lazy;
 use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 
+use super::pool::{self, Pool, Worker};
 use super::queue::{Batch, Pulled};
 use super::source::Source;
 use super::wakeup::{Alarm, Wakeup};
@@ -65,17 +66,23 @@ struct Handlers {
     default: Option<Arc<dyn Handler>>,
     methods: HashMap<CString, Arc<dyn Handler>>,
     dispatch: Dispatch,
+    affinity: bool,
 }
 
 impl Handlers {
     fn find(&self, tag: &Tag) -> Option<&Arc<dyn Handler>> {
         self.methods.get(&tag.method).or(self.default.as_ref())
     }
+
+    fn dispatch(&self, tag: &Tag) -> Dispatch {
+        tag.dispatch.unwrap_or(self.dispatch)
+    }
 }
 
 #[derive(Default)]
 pub(super) struct Lanes {
     thread: VecDeque<Batch>,
+    pool: Pool,
     pump: VecDeque<Batch>,
     pub(super) pull: VecDeque<Batch>,
     pump_waits: bool,
@@ -100,6 +107,7 @@ pub(super) struct Lanes {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lane {
     Thread,
+    Pool { needs_home: bool },
     Pump,
     Pull,
 }
@@ -111,6 +119,7 @@ pub fn hub() -> &'static Hub {
             default: None,
             methods: HashMap::new(),
             dispatch: Dispatch::Thread,
+            affinity: false,
         }),
         lanes: Mutex::new(Lanes::default()),
         thread_ready: Condvar::new(),
@@ -167,6 +176,7 @@ impl Hub {
         let (default, methods) = {
             let mut handlers = self.handlers.write();
             handlers.dispatch = Dispatch::Thread;
+            handlers.affinity = false;
             (
                 handlers.default.take(),
                 std::mem::take(&mut handlers.methods),
@@ -178,9 +188,14 @@ impl Hub {
             & self.set_wakeup(None, Some(deadline))
     }
 
-    /// How events are dispatched where a server or client does not say.
-    pub fn set_dispatch(&self, dispatch: Dispatch) {
-        self.handlers.write().dispatch = dispatch;
+    /// How events are dispatched where a server or client does not say, and on how many threads of the pool at most.
+    pub fn set_dispatch(&self, dispatch: Dispatch, affinity: bool, threads: usize) {
+        {
+            let mut handlers = self.handlers.write();
+            handlers.dispatch = dispatch;
+            handlers.affinity = affinity;
+        }
+        self.lanes.lock().pool.limit = threads;
         self.sort_again();
     }
 
@@ -193,9 +208,17 @@ impl Hub {
         self.lane(tag) == Lane::Thread && self.inline_handler(tag).is_none()
     }
 
+    pub(super) fn is_pooled(&self, tag: &Tag) -> bool {
+        matches!(self.lane(tag), Lane::Pool { .. })
+    }
+
+    pub(super) fn is_per_connection(&self, tag: &Tag) -> bool {
+        self.handlers.read().dispatch(tag) == Dispatch::PerConnection
+    }
+
     pub(super) fn inline_handler(&self, tag: &Tag) -> Option<Arc<dyn Handler>> {
         let handlers = self.handlers.read();
-        match tag.dispatch.unwrap_or(handlers.dispatch) {
+        match handlers.dispatch(tag) {
             Dispatch::Inline => handlers.find(tag).cloned(),
             _ => None,
         }
@@ -210,10 +233,13 @@ impl Hub {
 
     fn lane(&self, tag: &Tag) -> Lane {
         let handlers = self.handlers.read();
-        match tag.dispatch.unwrap_or(handlers.dispatch) {
+        match handlers.dispatch(tag) {
             _ if handlers.find(tag).is_none() => Lane::Pull,
             Dispatch::Pull => Lane::Pull,
             Dispatch::Pump => Lane::Pump,
+            Dispatch::PerConnection => Lane::Pool {
+                needs_home: tag.affinity.unwrap_or(handlers.affinity),
+            },
             Dispatch::Thread | Dispatch::Inline => Lane::Thread,
         }
     }
@@ -226,7 +252,7 @@ impl Hub {
         lanes.posted += 1;
         batch.number = lanes.posted;
         self.push(&mut lanes, lane, batch);
-        let is_stuck = lane == Lane::Thread && !lanes.caller_runs;
+        let is_stuck = (lane == Lane::Thread && !lanes.caller_runs) || lanes.pool.has_failed();
         match IS_TURNING.get() && lanes.posted % SOON != 0 {
             true => {
                 HAS_POSTED.set(true);
@@ -235,7 +261,7 @@ impl Hub {
             false => self.wake_waiting(lanes),
         }
         if is_stuck {
-            log::error!("the callback thread cannot be started; the next event tries again");
+            log::error!("no thread for callbacks can be started; the next event tries again");
         }
     }
 
@@ -252,6 +278,7 @@ impl Hub {
                 lanes.thread.push_back(batch);
                 lanes.start_caller();
             }
+            Lane::Pool { needs_home } => lanes.pool.push_back(batch, needs_home),
             Lane::Pump => lanes.pump.push_back(batch),
             Lane::Pull => {
                 batch.body.source.tell_receivers();
@@ -265,6 +292,7 @@ impl Hub {
         if !lanes.thread.is_empty() && std::mem::take(&mut lanes.caller_waits) {
             self.thread_ready.notify_one();
         }
+        lanes.pool.wake();
         if !lanes.pump.is_empty() && std::mem::take(&mut lanes.pump_waits) {
             self.pump_ready.notify_all();
         }
@@ -294,6 +322,7 @@ impl Hub {
         waiting.extend(lanes.pull.drain(..));
         waiting.extend(lanes.thread.drain(..));
         waiting.extend(lanes.pump.drain(..));
+        waiting.extend(lanes.pool.drain());
         waiting.sort_by_key(|batch| batch.number);
         for batch in waiting {
             let lane = self.lane_of(&batch);
@@ -325,6 +354,7 @@ impl Hub {
                 extracted.extend(own);
             }
         }
+        extracted.extend(lanes.pool.extract(goes));
         lanes.settle(false);
         let in_hand = lanes.in_hand.iter().filter(|source| belongs(source));
         (extracted, in_hand.cloned().collect())
@@ -347,8 +377,8 @@ impl Hub {
         }
     }
 
-    /// Calls back for up to `max` events of a batch; returns for how many.
-    fn deliver(&self, batch: &mut Batch, max: usize) -> usize {
+    /// Calls back for the events of a batch, as long as `goes_on` after so many; returns for how many.
+    fn deliver(&self, batch: &mut Batch, goes_on: impl Fn(usize) -> bool) -> usize {
         let body = batch.body.clone();
         let handler = self.handlers.read().find(&body.tag).cloned();
         let Some(handler) = handler else {
@@ -358,15 +388,12 @@ impl Hub {
             batch.next = body.len();
             return 0;
         }
-        if !body.source.gate.try_enter() {
-            // Only a clear that has just begun: the look below stops what it does not want.
-            body.source.gate.wait_until_idle();
-            body.source.gate.enter();
-        }
+        // Others are here only if a clear has just begun: the look below stops what it does not want.
+        let before = body.source.gate.enter_alone();
         let takes_messages = handler.takes_messages();
         let inside = callback::enter();
         let mut count = 0;
-        while !batch.is_done() && count < max {
+        while !batch.is_done() && goes_on(count) {
             if body.source.is_silent() && !batch.is_final {
                 batch.next = body.len();
                 break;
@@ -383,7 +410,7 @@ impl Hub {
         }
         drop(inside);
         drop(handler);
-        body.source.gate.leave();
+        body.source.gate.leave_to(before);
         count
     }
 
@@ -405,7 +432,7 @@ impl Hub {
             }) else {
                 return Ok(count);
             };
-            let delivered = self.deliver(&mut batch, max - count);
+            let delivered = self.deliver(&mut batch, |delivered| delivered < max - count);
             count += delivered;
             let mut lanes = self.lanes.lock();
             lanes.is_pumping = false;
@@ -516,25 +543,28 @@ impl Hub {
         self.pump_ready.notify_all();
     }
 
-    /// Lets the callback thread deliver what is left, and joins it. False if it has not ended at the deadline.
-    pub fn end_caller(&self, deadline: Instant) -> bool {
+    /// Lets the threads that call back deliver what is left, and joins them. False if they have not ended at the deadline.
+    pub fn end_callers(&self, deadline: Instant) -> bool {
         let mut lanes = self.lanes.lock();
         lanes.caller_must_end = true;
         self.thread_ready.notify_all();
-        while lanes.caller_runs {
-            if self
+        lanes.pool.begin_end();
+        while (lanes.caller_runs || lanes.pool.has_threads())
+            && !self
                 .thread_ended
                 .wait_until(&mut lanes, deadline)
                 .timed_out()
-                && lanes.caller_runs
-            {
-                return false;
-            }
+        {}
+        let has_ended = !lanes.caller_runs && !lanes.pool.has_threads();
+        let mut threads = lanes.pool.finish_end();
+        if !lanes.caller_runs {
+            threads.extend(lanes.caller.take());
         }
-        let caller = lanes.caller.take();
         drop(lanes);
-        // It has done its last work.
-        caller.is_none_or(|caller| caller.join().is_ok())
+        // They have done their last work.
+        threads.into_iter().fold(has_ended, |is_clean, thread| {
+            thread.join().is_ok() && is_clean
+        })
     }
 
     /// The callback thread, which sleeps where nothing waits.
@@ -551,7 +581,7 @@ impl Hub {
             };
             lanes.in_hand.push(batch.body.source.clone());
             drop(lanes);
-            self.deliver(&mut batch, usize::MAX);
+            self.deliver(&mut batch, |_| true);
             lanes = self.lanes.lock();
             lanes.put_down(&batch);
             if batch.is_done() {
@@ -568,6 +598,89 @@ impl Hub {
         self.thread_ended.notify_all();
     }
 
+    /// A thread of the pool, which gives the contexts their turns.
+    pub(super) fn work(&self, worker: &Worker) {
+        let mut lanes = self.lanes.lock();
+        let mut may_end = false;
+        loop {
+            let Some(batch) = lanes.pool.begin_turn(worker) else {
+                if may_end || lanes.pool.must_end(worker) {
+                    break;
+                }
+                lanes.pool.rest(worker);
+                let waited = worker.ready().wait_for(&mut lanes, pool::PATIENCE);
+                may_end = lanes.pool.rise(worker, waited.timed_out());
+                continue;
+            };
+            may_end = false;
+            lanes.in_hand.push(batch.body.source.clone());
+            // There may be work for another thread too.
+            lanes.pool.wake();
+            drop(lanes);
+            self.give_turn(batch);
+            lanes = self.lanes.lock();
+        }
+        let before = lanes.pool.leave(worker);
+        drop(lanes);
+        self.thread_ended.notify_all();
+        for thread in before {
+            // Fails only if it panicked, which was said then.
+            let _ = thread.join();
+        }
+    }
+
+    fn give_turn(&self, mut batch: Batch) {
+        let source = batch.body.source.clone();
+        let began = Instant::now();
+        self.deliver(&mut batch, |count| {
+            count == 0 || (count < pool::TURN && began.elapsed() < pool::TURN_TIME)
+        });
+        let mut lanes = self.lanes.lock();
+        lanes.put_down(&batch);
+        let mut done = None;
+        match batch.is_done() {
+            true => done = Some(batch),
+            false => self.put_back(&mut lanes, batch),
+        }
+        lanes.pool.end_turn(source);
+        drop(lanes);
+        // Wakes those who wait for it: not under the lock.
+        drop(done);
+        gate::notify();
+    }
+
+    /// The thread on which the last word of `source` is to be said, if that is not the calling one.
+    pub(super) fn distant_home(&self, source: &Source, tag: &Tag) -> Option<Arc<Worker>> {
+        let home = source.home.get().filter(|home| !home.is_here())?;
+        let is_there = self.is_pooled(tag) && self.lanes.lock().pool.has(home.worker());
+        is_there.then(|| home.worker().clone())
+    }
+
+    /// Waits until the last word of `source` was said on its home, and says meanwhile what others have asked of this thread:
+    /// two callbacks that clear each other's connections would wait for ever.
+    pub(super) fn await_last_word(&self, source: &Source, home: &Worker, tag: &Tag) {
+        let is_said = || !source.owes_last_word() || !self.has_callbacks(tag);
+        while !is_said() {
+            let own = self.lanes.lock().pool.take_last_word();
+            match own {
+                Some(mut batch) => {
+                    self.deliver(&mut batch, |_| true);
+                    if !batch.is_done() {
+                        self.put_back(&mut self.lanes.lock(), batch);
+                    }
+                }
+                None => gate::wait_behind(home.thread(), || {
+                    is_said() || self.lanes.lock().pool.has_last_word()
+                }),
+            }
+        }
+    }
+
+    /// Waits until no context of the pool waits or has its turn; until the deadline at most.
+    pub fn await_pool(&self, deadline: Instant) {
+        gate::wait_for(Some(deadline), || self.lanes.lock().pool.is_quiet());
+    }
+
     /// A batch that was not delivered to its end goes before everything that came later, to where it is looked for now: its
     /// callback may have been taken away meanwhile.
     fn put_back(&self, lanes: &mut Lanes, batch: Batch) {
@@ -576,6 +689,10 @@ impl Hub {
                 lanes.thread.push_front(batch);
                 self.thread_ready.notify_one();
                 lanes.start_caller();
+            }
+            Lane::Pool { needs_home } => {
+                lanes.pool.push_front(batch, needs_home);
+                lanes.pool.wake();
             }
             Lane::Pump => {
                 lanes.pump.push_front(batch);

@@ -6,6 +6,7 @@ mod credit;
 mod gate;
 mod hub;
 mod payloads;
+mod pool;
 mod queue;
 mod receive;
 mod retire;
@@ -21,6 +22,7 @@ pub use context::{
 };
 pub use credit::{CreditLimits, Ticket};
 pub use hub::{Handler, Hub, begin_turns, end_turns, hub};
+pub use pool::THREADS as POOL_THREADS;
 pub use queue::{Ended, Pulled};
 pub use retire::{retire, retire_all};
 pub use source::{Channel, Delivery, Source};
@@ -39,6 +41,8 @@ pub enum Dispatch {
     Thread,
     /// The connection's network thread calls back.
     Inline,
+    /// Threads of a pool call back: in parallel, but one context's events one after the other.
+    PerConnection,
     /// Callbacks run inside `pump`.
     Pump,
     /// No callback runs, even where there is one: events wait to be pulled.
@@ -77,6 +81,8 @@ pub struct Tag {
     pub process: i32,
     /// None: as the library's default says.
     pub dispatch: Option<Dispatch>,
+    /// Of those in a pool: always on the same thread. None: as the library's default says.
+    pub affinity: Option<bool>,
 }
 
 /// What a handshake brought.

@@ -168,7 +168,7 @@ impl Body {
         items: Vec<Item>,
     ) -> Arc<Body> {
         let charge = payloads.len() + items.iter().map(Item::size).sum::<usize>();
-        source.channel().charge(charge, items.len());
+        source.charge(charge, items.len());
         Arc::new(Body {
             source,
             tag,
@@ -250,9 +250,7 @@ impl Body {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        self.source
-            .channel()
-            .give_back(self.charge, self.items.len());
+        self.source.give_back(self.charge, self.items.len());
     }
 }
 
@@ -309,6 +307,9 @@ impl Batch {
 
 impl Drop for Batch {
     fn drop(&mut self) {
+        if self.is_final {
+            self.body.source.has_said_last_word();
+        }
         self.body.source.pending.fetch_sub(1, SeqCst);
         gate::notify();
     }

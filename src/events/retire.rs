@@ -13,7 +13,7 @@ use crate::error::Unsent;
 /// Ends the events of one source for good.
 ///
 /// What waits for a callback is dropped but for the "close", which is delivered before this returns: by the callback thread
-/// if it is that one's, on the calling thread otherwise and inside callbacks. What waits to be pulled can still be pulled.
+/// if it is that one's, on the thread that is the source's home, on the calling thread otherwise and inside callbacks. What waits to be pulled can still be pulled.
 pub fn retire(source: &Arc<Source>, code: u16, reason: &str) {
     end(source.channel(), vec![source.clone()], false, code, reason);
 }
@@ -72,6 +72,7 @@ fn end(
         .filter_map(|batch| Some((Arc::as_ptr(&batch.body.source), batch.close()?)))
         .collect();
     let is_posted = hub().is_threaded(&tag) && !callback::is_inside() && hub().has_caller();
+    let mut distant = Vec::new();
     for source in &sources {
         let close = closes.get(&Arc::as_ptr(source)).copied().unwrap_or(close);
         source.take_open();
@@ -80,6 +81,14 @@ fn end(
             if source.take_host_knows_open() {
                 hub().post(Batch::last(source, &tag, close));
             }
+            continue;
+        }
+        if let Some(home) = hub().distant_home(source, &tag) {
+            source.gate.wait_until_idle();
+            if source.owe_last_word() {
+                hub().post(Batch::last(source, &tag, close));
+            }
+            distant.push((source, home));
             continue;
         }
         // Held while the last word is said, so that another clear of the same source waits for it.
@@ -98,5 +107,10 @@ fn end(
                 !hub().is_on_its_way(source) || !hub().has_callbacks(&tag)
             });
         }
+    }
+    // Those on whose threads they are to be said may wait for us.
+    gate::notify();
+    for (source, home) in distant {
+        hub().await_last_word(source, &home, &tag);
     }
 }

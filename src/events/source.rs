@@ -1,16 +1,17 @@
 //! Knows where events come from: the ref, the host's tag, the byte credit, and what the host has been told.
 //! Does not know the lanes in which they wait.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
 use parking_lot::{Condvar, RwLock};
 
-use super::credit::{Credit, CreditLimits, Ticket};
+use super::credit::{Credit, CreditLimits, Part, Ticket};
 use super::gate::Gate;
 use super::hub::{self, Handler, hub};
 use super::payloads::Payloads;
+use super::pool::Home;
 use super::queue::{Batch, Body, Ended, Item};
 use super::values::Values;
 use super::{Event, Tag};
@@ -36,8 +37,8 @@ impl Channel {
     pub fn new(server: i32, tag: Tag, limits: CreditLimits) -> Arc<Channel> {
         Arc::new(Channel {
             server,
+            credit: Credit::new(limits, divides(server, &tag)),
             tag: RwLock::new(Arc::new(tag)),
-            credit: Credit::new(limits),
             is_silent: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
         })
@@ -45,19 +46,9 @@ impl Channel {
 
     /// What events carry from now on.
     pub fn set_tag(&self, tag: Tag, limits: CreditLimits) {
+        let is_divided = divides(self.server, &tag);
         *self.tag.write() = Arc::new(tag);
-        self.credit.set_limits(limits);
-    }
-
-    /// An error where the host has more events waiting than it may have.
-    pub fn check_credit(&self) -> Result<()> {
-        match self.credit.is_exhausted() {
-            true => Err(Error::new(
-                Status::QueueFull,
-                "more events wait for the host than eventQueueBytes and eventQueueEvents allow",
-            )),
-            false => Ok(()),
-        }
+        self.credit.set_limits(limits, is_divided);
     }
 
     /// Bytes and events that wait for the host.
@@ -79,19 +70,11 @@ impl Channel {
     pub(super) fn tag(&self) -> Arc<Tag> {
         self.tag.read().clone()
     }
+}
 
-    /// Whether nothing more should be read for now. If so, `waker` is woken once there is credit again.
-    pub fn is_used_up(&self, waker: &Waker, ticket: &mut Ticket) -> bool {
-        self.credit.is_used_up(waker, ticket)
-    }
-
-    pub(super) fn charge(&self, bytes: usize, events: usize) {
-        self.credit.charge(bytes, events);
-    }
-
-    pub(super) fn give_back(&self, bytes: usize, events: usize) {
-        self.credit.give_back(bytes, events);
-    }
+/// Whether each connection has its own share of the credit.
+fn divides(server: i32, tag: &Tag) -> bool {
+    server != 0 && hub().is_per_connection(tag)
 }
 
 /// No more callbacks for this source.
@@ -100,6 +83,8 @@ const SILENT: u8 = 1;
 const POSTED_OPEN: u8 = 2;
 /// The host was told "open" and not yet "close".
 const HOST_KNOWS_OPEN: u8 = 4;
+/// The "close" of a clear is on its way.
+const OWES_LAST_WORD: u8 = 8;
 
 /// One ref's events: their order is kept, and no two of them run at the same time.
 pub struct Source {
@@ -116,6 +101,9 @@ pub struct Source {
     /// Goes with the lock of the lanes.
     pub(super) received: Condvar,
     state: AtomicU8,
+    part: Part,
+    /// The thread of the pool that it belongs to.
+    pub(super) home: OnceLock<Home>,
     /// What the host keeps with it.
     pub values: Values,
 }
@@ -132,6 +120,8 @@ impl Source {
             awaited: AtomicUsize::new(0),
             received: Condvar::new(),
             state: AtomicU8::new(0),
+            part: Part::default(),
+            home: OnceLock::new(),
             values: Values::default(),
         })
     }
@@ -144,6 +134,32 @@ impl Source {
     /// The server's ref, or 0.
     pub fn server(&self) -> i32 {
         self.channel.server
+    }
+
+    /// An error where the host has more events waiting than it may have.
+    pub fn check_credit(&self) -> Result<()> {
+        match self.channel.credit.is_exhausted(&self.part) {
+            true => Err(Error::new(
+                Status::QueueFull,
+                "more events wait for the host than eventQueueBytes and eventQueueEvents allow",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether nothing more should be read for now. If so, `waker` is woken once that may have changed.
+    pub fn is_used_up(&self, waker: &Waker, ticket: &mut Ticket) -> bool {
+        let credit = &self.channel.credit;
+        credit.is_used_up(&self.part, self.client, waker, ticket)
+    }
+
+    pub(super) fn charge(&self, bytes: usize, events: usize) {
+        self.channel.credit.charge(&self.part, bytes, events);
+    }
+
+    pub(super) fn give_back(&self, bytes: usize, events: usize) {
+        let credit = &self.channel.credit;
+        credit.give_back(&self.part, self.client, bytes, events);
     }
 
     /// Begins to deliver what came together. Events are handed on when the delivery is dropped, or at once if inline.
@@ -177,7 +193,7 @@ impl Source {
                         payloads: Payloads::default(),
                         items: Vec::new(),
                         shared: 0,
-                        room: self.channel.credit.room(),
+                        room: self.channel.credit.room(&self.part),
                     },
                 }
             }
@@ -222,7 +238,8 @@ impl Source {
 
     /// Whether events of other sources that were posted before may still be on their way when one of this is told.
     pub fn needs_quiet(&self) -> bool {
-        hub().inline_handler(&self.channel.tag()).is_some()
+        let tag = self.channel.tag();
+        hub().is_pooled(&tag) || hub().inline_handler(&tag).is_some()
     }
 
     /// Delivers the "close" that an "open" waits for, if nobody has.
@@ -264,6 +281,22 @@ impl Source {
     /// Whether the host was told "open" and not "close". Asked and answered once: the caller tells it.
     pub(super) fn take_host_knows_open(&self) -> bool {
         self.state.fetch_and(!HOST_KNOWS_OPEN, SeqCst) & HOST_KNOWS_OPEN != 0
+    }
+
+    /// The same, for a "close" that is said later.
+    pub(super) fn owe_last_word(&self) -> bool {
+        let taken = self.state.fetch_update(SeqCst, SeqCst, |state| {
+            (state & HOST_KNOWS_OPEN != 0).then_some(state & !HOST_KNOWS_OPEN | OWES_LAST_WORD)
+        });
+        taken.is_ok()
+    }
+
+    pub(super) fn owes_last_word(&self) -> bool {
+        self.state.load(SeqCst) & OWES_LAST_WORD != 0
+    }
+
+    pub(super) fn has_said_last_word(&self) {
+        self.state.fetch_and(!OWES_LAST_WORD, SeqCst);
     }
 
     /// Notes what the host is about to be told.

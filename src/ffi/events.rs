@@ -120,7 +120,8 @@ fn handler(
 ///
 /// The option "dispatch" of a server or client (or of wsplug_init, for all) says how they run: "thread" (the
 /// default) calls back on one thread of the library, one event at a time; "inline" on the connection's network
-/// thread, for short callbacks; "pump" only inside wsplug_pump.
+/// thread, for short callbacks; "pump" only inside wsplug_pump; "perConnection" on several threads of the library, those of
+/// one connection one after the other, with "affinity":true always on the same thread. See docs/events.md.
 #[unsafe(no_mangle)]
 pub extern "system" fn wsplug_set_callbacks(
     on_event: wsplug_event_callback,

@@ -31,8 +31,8 @@ pub extern "system" fn wsplug_version() -> *const c_char {
     VERSION.as_ptr()
 }
 
-/// Sets what holds for the whole library: "threads" (network threads, 1) and "dispatch" (see
-/// wsplug_set_callbacks). Optional, and only before anything was created or after wsplug_shutdown;
+/// Sets what holds for the whole library: "threads" (network threads, 1), "dispatch" and "affinity" (see
+/// wsplug_set_callbacks), "callbackThreads" (of "perConnection", 16 at most). Optional, and only before anything was created or after wsplug_shutdown;
 /// WSPLUG_WRONG_STATE otherwise.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_init(options: *const c_char, reply: *mut *mut c_char) -> i32 {

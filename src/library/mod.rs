@@ -113,7 +113,7 @@ pub fn shutdown(timeout: Duration) -> Result<Status> {
         }
     };
     let Some(network) = network else {
-        let is_delivered = hub().end_caller(deadline);
+        let is_delivered = hub().end_callers(deadline);
         let is_quiet = hub().forget_handlers(deadline);
         return Ok(status(is_delivered && is_quiet));
     };
@@ -147,6 +147,8 @@ pub fn shutdown(timeout: Duration) -> Result<Status> {
         .collect();
     // What has not ended by now ends with its thread, which posts the "close" that is owed.
     let is_joined = network.join(deadline);
+    // "stopped" comes after everything else of its server.
+    hub().await_pool(deadline);
     for server in &servers {
         server.tell_stopped();
     }
@@ -158,7 +160,7 @@ pub fn shutdown(timeout: Duration) -> Result<Status> {
             .pump(Some(Duration::ZERO), usize::MAX)
             .is_ok_and(|count| count > 0)
     {}
-    let is_delivered = hub().end_caller(deadline);
+    let is_delivered = hub().end_callers(deadline);
     for channel in channels {
         channel.end();
     }

@@ -51,7 +51,7 @@ impl Server {
                 self.server
             )));
         }
-        self.source.channel().check_credit()?;
+        self.source.check_credit()?;
         let asked = (procedure.to_owned(), params.to_owned());
         self.service.asked.lock().push_back(asked);
         self.service.news.notify_one();

@@ -62,8 +62,8 @@ impl Session {
 
     /// Whether the host has more events of this server than it may have; if so, `waker` is woken when that changes.
     pub fn is_used_up(&self, waker: &Waker) -> bool {
-        let channel = self.server.source.channel();
-        channel.is_used_up(waker, &mut self.ticket.lock())
+        let source = &self.server.source;
+        source.is_used_up(waker, &mut self.ticket.lock())
     }
 
     /// Comes back once the host has been told the end of every connection.
@@ -77,8 +77,8 @@ impl Session {
     pub async fn credit(&self) {
         let mut ticket = Ticket::default();
         std::future::poll_fn(|context| {
-            let channel = self.server.source.channel();
-            match channel.is_used_up(context.waker(), &mut ticket) {
+            let source = &self.server.source;
+            match source.is_used_up(context.waker(), &mut ticket) {
                 true => Poll::Pending,
                 false => Poll::Ready(()),
             }

@@ -297,6 +297,12 @@ static inline int32_t send_text(int32_t client, const char *text)
     return wsplug_client_send(client, WSPLUG_TEXT, text, (int32_t)strlen(text), replied());
 }
 
+/* The options for a way in which callbacks are run; "affinity" is perConnection with it. */
+static inline const char *dispatched(const char *mode)
+{
+    return strcmp(mode, "affinity") == 0 ? "'dispatch':'perConnection','affinity':true" : json("'dispatch':'%s'", mode);
+}
+
 /* ---- events ---- */
 
 struct event {

@@ -30,7 +30,7 @@ static void check_thread(const struct event *event)
 
 static const char *dispatch(void)
 {
-    return is_called ? json(",'dispatch':'%s'", mode) : "";
+    return is_called ? json(",%s", dispatched(mode)) : "";
 }
 
 /* Every event that a client and a server have of a short life. */

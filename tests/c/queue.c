@@ -75,12 +75,12 @@ int main(int arguments, char **argument)
     const char *mode = argument[1];
     begin();
     DONE(wsplug_set_callbacks(answer, count, NULL));
-    int32_t server = new_server(json("{'port':0,'dispatch':'%s','closeTimeoutMs':1000}", mode));
+    int32_t server = new_server(json("{'port':0,%s,'closeTimeoutMs':1000}", dispatched(mode)));
     int port = started(server);
-    client = new_client(json("{'url':'ws://127.0.0.1:%d/','dispatch':'%s','retryFirst':true,'onOpen':['first'],"
+    client = new_client(json("{'url':'ws://127.0.0.1:%d/',%s,'retryFirst':true,'onOpen':['first'],"
                              "'perMessageDeflate':{'enabled':true,'threshold':0},"
                              "'queueWhileDisconnected':20000,'minWaitBetweenReconnectionRetries':1,"
-                             "'maxWaitBetweenReconnectionRetries':5}", port, mode));
+                             "'maxWaitBetweenReconnectionRetries':5}", port, dispatched(mode)));
     if (strcmp(mode, "pump") == 0)
         CHECK(pthread_create(&pumping, NULL, pump, NULL) == 0);
     DONE(wsplug_client_start(client, "{\"wait\":false}", replied()));

@@ -44,11 +44,11 @@ static void act(int32_t sender, int what)
         did(CLEAR, wsplug_client_clear(sender, NULL), 0);
         break;
     case START_AND_WAIT:
-        made = new_client(json("{'url':'ws://127.0.0.1:%d/','dispatch':'%s'}", port, mode));
+        made = new_client(json("{'url':'ws://127.0.0.1:%d/',%s}", port, dispatched(mode)));
         did(START_AND_WAIT, wsplug_client_start(made, NULL, NULL), made);
         break;
     case START:
-        made = new_client(json("{'url':'ws://127.0.0.1:%d/','dispatch':'%s'}", port, mode));
+        made = new_client(json("{'url':'ws://127.0.0.1:%d/',%s}", port, dispatched(mode)));
         did(START, wsplug_client_start(made, "{\"wait\":false}", NULL), made);
         break;
     case SERVER_STOP:
@@ -70,7 +70,7 @@ static void act(int32_t sender, int what)
         did(NEXT, wsplug_event_next(0, &event), event != NULL);
         break;
     case CREATE:
-        did(CREATE, wsplug_server_create(json("{'port':0,'dispatch':'%s'}", mode), &made, NULL), made);
+        did(CREATE, wsplug_server_create(json("{'port':0,%s}", dispatched(mode)), &made, NULL), made);
         DONE(wsplug_server_start(made, NULL, NULL));
         DONE(wsplug_server_clear(made, NULL));
         break;
@@ -107,13 +107,13 @@ static struct deed tell(int what)
 
 static void start_server(void)
 {
-    server = new_server(json("{'port':0,'dispatch':'%s'}", mode));
+    server = new_server(json("{'port':0,%s}", dispatched(mode)));
     port = started(server);
 }
 
 static int32_t connect_client(void)
 {
-    client = new_client(json("{'url':'ws://127.0.0.1:%d/','dispatch':'%s','enableAutomaticReconnection':false}", port, mode));
+    client = new_client(json("{'url':'ws://127.0.0.1:%d/',%s,'enableAutomaticReconnection':false}", port, dispatched(mode)));
     DONE(wsplug_client_start(client, NULL, replied()));
     AWAIT("open", client);
     return AWAIT("open", server)->client;

@@ -34,7 +34,7 @@ int main(int count, char **arguments)
     delivery = strcmp(mode, "pump") == 0 ? PUMPED : CALLED;
     begin();
     DONE(wsplug_set_callbacks(on_event, on_message, NULL));
-    int32_t server = new_server(json("{'port':0,'dispatch':'%s'}", mode));
+    int32_t server = new_server(json("{'port':0,%s}", dispatched(mode)));
     int port = started(server), their_port;
     for (int i = 0; i < 20; i++) {
         int fd = raw_client(port);
@@ -42,8 +42,8 @@ int main(int count, char **arguments)
     }
 
     int listener = raw_listen(&their_port);
-    int32_t client = new_client(json("{'url':'ws://127.0.0.1:%d/','dispatch':'%s','enableAutomaticReconnection':false}",
-                                     their_port, mode));
+    int32_t client = new_client(json("{'url':'ws://127.0.0.1:%d/',%s,'enableAutomaticReconnection':false}",
+                                     their_port, dispatched(mode)));
     for (int i = 0; i < 20; i++) {
         DONE(wsplug_client_start(client, "{\"wait\":false}", replied()));
         int fd = raw_accept(listener);

@@ -87,7 +87,7 @@ int main(int count, char **arguments)
     if (strcmp(mode, "deflate") == 0)
         snprintf(options, sizeof options, "'dispatch':'inline','perMessageDeflate':{'enabled':true,'threshold':0}");
     else
-        snprintf(options, sizeof options, "'dispatch':'%s'", is_pulled ? "thread" : mode);
+        snprintf(options, sizeof options, "%s", dispatched(is_pulled ? "thread" : mode));
     delivered = options;
     if (!is_pulled)
         DONE(wsplug_set_callbacks(on_event, echo, NULL));
