@@ -17,6 +17,13 @@ step() {
 documentation() { RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked; }
 run_command() { PORT=0 scripts/run.sh --once; }
 
+windows_under_wine() {
+    local status=0
+    cargo test --locked --test windows || status=$?
+    scripts/windows.sh stop
+    return "$status"
+}
+
 nightly_has_sources() {
     local root
     root=$(rustup run nightly rustc --print sysroot 2>/dev/null) && [ -e "$root/lib/rustlib/src/rust/library/std" ]
@@ -25,12 +32,22 @@ nightly_has_sources() {
 step "scripts/install.sh" scripts/install.sh
 [ "$failures" = 0 ] || exit 1 # nothing below could tell anything
 step "cargo fmt --check" cargo fmt --check
-step "cargo clippy" cargo clippy --locked --all-targets --test autobahn --test hosts --test size --test thread_sanitizer --test valgrind -- -D warnings
+step "cargo clippy" cargo clippy --locked --all-targets --test autobahn --test hosts --test size --test thread_sanitizer --test valgrind --test windows -- -D warnings
 step "cargo test" cargo test --locked --no-fail-fast
 step "cargo test, size" cargo test --locked --test size
 step "cargo test, hosts" cargo test --locked --test hosts
 step "cargo test, Autobahn" cargo test --locked --test autobahn
 step "cargo test, valgrind" cargo test --locked --test valgrind
+echo "=== scripts/windows.sh setup"
+setup=$(scripts/windows.sh setup 2>&1 < /dev/null)
+status=$?
+echo "$setup"
+if [ "$status" = 3 ]; then
+    summary+=("cargo test, Windows under Wine             did not run: ${setup##*$'\n'}")
+else
+    step "scripts/windows.sh build" scripts/windows.sh build
+    step "cargo test, Windows under Wine" windows_under_wine
+fi
 step "cargo doc" documentation
 step "scripts/run.sh --once" run_command
 if nightly_has_sources; then

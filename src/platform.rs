@@ -11,6 +11,9 @@ mod imp {
     use nix::sys::resource::{Resource, getrlimit};
     use nix::sys::signal::{SigSet, Signal};
 
+    /// The linker sees to it: `-z nodelete`.
+    pub fn stay_loaded() {}
+
     /// Called first on every thread that the library starts: the host's signal handlers keep running on the host's own
     /// threads, and SIGPIPE cannot reach us. Faults stay unblocked, so that a crash handler sees them.
     pub fn prepare_thread() {
@@ -136,11 +139,47 @@ mod imp {
     use std::convert::Infallible;
     use std::io;
 
+    use std::os::windows::io::AsRawSocket;
+
     use windows_sys::Win32::Foundation::HWND;
+    use windows_sys::Win32::Networking::WinSock::{
+        SO_EXCLUSIVEADDRUSE, SOCKET, SOCKET_ERROR, SOL_SOCKET, setsockopt,
+    };
+    use windows_sys::Win32::System::LibraryLoader::{
+        GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW,
+    };
     use windows_sys::Win32::UI::WindowsAndMessaging::{IsWindow, PostMessageW};
+
+    /// Keeps the library in memory until the process ends: threads of it may run when the host unloads it.
+    pub fn stay_loaded() {
+        let mut module = std::ptr::null_mut();
+        let flags = GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS;
+        // SAFETY: with this flag, any address in the library may stand for its name. It cannot fail with one.
+        unsafe { GetModuleHandleExW(flags, stay_loaded as fn() as *const u16, &mut module) };
+    }
 
     /// Windows has no signals.
     pub fn prepare_thread() {}
+
+    /// Nobody else may listen on the socket's port, which otherwise whoever asks for it could.
+    pub fn claim_port(socket: &impl AsRawSocket) -> io::Result<()> {
+        let on = 1_i32;
+        // SAFETY: the option is an int of four bytes, which lives through the call.
+        let result = unsafe {
+            let socket = socket.as_raw_socket() as SOCKET;
+            setsockopt(
+                socket,
+                SOL_SOCKET,
+                SO_EXCLUSIVEADDRUSE,
+                (&raw const on).cast(),
+                4,
+            )
+        };
+        match result {
+            SOCKET_ERROR => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    }
 
     /// Windows has no such limit.
     pub fn connection_limit() -> usize {

@@ -96,9 +96,11 @@ fn every_block_is_of_a_language_that_is_checked_or_said_not_to_be() {
             "c",
             "json",
             "nginx",
+            "pascal",
             "python",
             "sh",
             "text",
+            "vb",
             "4d",
             "wlanguage",
         ]
@@ -109,6 +111,12 @@ fn every_block_is_of_a_language_that_is_checked_or_said_not_to_be() {
     assert!(
         hosts.contains("4D methods are not run")
             && hosts.contains("| WINDEV, WEBDEV | [WINDEV](#windev) | no |")
+    );
+    let windows = read("docs/windows.md");
+    assert!(
+        windows.contains(
+            "Nothing of this has run on\nWindows itself, in WINDEV, 4D, Excel or Delphi."
+        )
     );
 }
 

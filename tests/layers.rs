@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Each room and the rooms below it that it may use, from the top down.
 #[rustfmt::skip]
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("ffi",        &["api", "events", "protocol", "error", "log"]),
+    ("ffi",        &["api", "events", "protocol", "platform", "error", "log"]),
     ("api",        &["library", "server", "client", "connection", "events", "transport", "protocol", "registry", "callback", "error", "log"]),
     ("library",    &["server", "client", "connection", "events", "transport", "protocol", "registry", "platform", "callback", "error", "log"]),
     ("server",     &["connection", "events", "transport", "protocol", "registry", "platform", "error", "log"]),

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::api::Reply;
 use crate::error::{Error, Result, Status};
 use crate::log;
+use crate::platform;
 use crate::protocol::Kind;
 
 static IS_FORKED: AtomicBool = AtomicBool::new(false);
@@ -28,9 +29,10 @@ unsafe impl Send for UserData {}
 // SAFETY: as above.
 unsafe impl Sync for UserData {}
 
-/// Once per process: panics go to the log instead of stderr, and a forked child is known as such.
+/// Once per process: the library stays, panics go to the log instead of stderr, and a forked child is known as such.
 fn prepare() {
     PREPARED.call_once(|| {
+        platform::stay_loaded();
         let other = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             let name = std::thread::current().name().unwrap_or_default().to_owned();

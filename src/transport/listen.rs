@@ -93,9 +93,11 @@ fn listen(address: SocketAddr, backlog: i32, reuse_port: bool) -> io::Result<(St
         Type::STREAM,
         Some(Protocol::TCP),
     )?;
-    // On Windows the same option would let two processes share the port.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
+    // There the same option would let two processes share the port.
+    #[cfg(windows)]
+    crate::platform::claim_port(&socket)?;
     #[cfg(all(
         unix,
         not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))

@@ -1,0 +1,305 @@
+//! The Windows libraries: what they are made of, and how they work under Wine, in both widths. `scripts/windows.sh setup` and
+//! `scripts/windows.sh build` come first; nothing of this has run on Windows itself.
+
+#[path = "support/cc.rs"]
+mod cc;
+#[path = "support/certs.rs"]
+mod certs;
+#[path = "support/host.rs"]
+mod host;
+
+use cc::project;
+use certs::Certs;
+use host::Host;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// One width of the library, and where its programs are built and run.
+struct Width {
+    bits: &'static str,
+    folder: PathBuf,
+}
+
+/// `target/windows`.
+fn libraries() -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
+    target.expect("cargo's folder is in target").join("windows")
+}
+
+fn script() -> Command {
+    Command::new(project().join("scripts/windows.sh"))
+}
+
+impl Width {
+    fn new(bits: &'static str, test: &str) -> Width {
+        let folder = libraries().join(format!("{test}-{bits}"));
+        fs::create_dir_all(&folder).unwrap();
+        fs::copy(
+            libraries().join(format!("wsplug{bits}.dll")),
+            folder.join(format!("wsplug{bits}.dll")),
+        )
+        .expect("scripts/windows.sh build comes first");
+        Width { bits, folder }
+    }
+
+    fn dll(&self) -> String {
+        format!("wsplug{}.dll", self.bits)
+    }
+
+    /// A C program, below the project; it finds the library beside itself.
+    fn compile(&self, source: &str, more: &[&str]) -> PathBuf {
+        let program = self
+            .folder
+            .join(Path::new(source).with_extension("exe").file_name().unwrap());
+        let mut command = script();
+        command
+            .args([
+                "cc",
+                self.bits,
+                "-std=gnu11",
+                "-Wall",
+                "-Wextra",
+                "-Werror",
+                "-O1",
+                "-D_WIN32_WINNT=0x0600",
+                "-I",
+            ])
+            .arg(project().join("include"))
+            .arg(project().join(source))
+            .arg("-o")
+            .arg(&program)
+            .args(more)
+            .arg("-lws2_32");
+        cc::run(&mut command, source);
+        program
+    }
+
+    /// `scripts/windows.sh run`, in the width's folder and never for long.
+    fn wine(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new("timeout");
+        command
+            .args(["-k", "10", "120"])
+            .arg(script().get_program())
+            .arg("run")
+            .arg(program)
+            .args(arguments);
+        // Where Linux keeps its authorities.
+        command
+            .env_remove("SSL_CERT_FILE")
+            .env_remove("SSL_CERT_DIR");
+        command.current_dir(&self.folder);
+        command
+    }
+
+    /// Runs tests/windows/host.c; what it has printed.
+    fn host(&self, arguments: &[&str]) -> String {
+        let program = self.compile("tests/windows/host.c", &[]);
+        let dll = self.dll();
+        cc::run(
+            &mut self.wine(&program, &[&[dll.as_str()], arguments].concat()),
+            &arguments.join(" "),
+        )
+    }
+
+    /// What objdump tells of the library.
+    fn headers(&self) -> String {
+        let mut command = script();
+        command
+            .args(["objdump", "-p"])
+            .arg(libraries().join(self.dll()));
+        cc::run(&mut command, "objdump")
+    }
+}
+
+/// Each test, once for 64 and once for 32 bits.
+macro_rules! both {
+    ($($(#[$meta:meta])* fn $name:ident($width:ident) $body:block)*) => {
+        $(mod $name {
+            use super::*;
+
+            fn check($width: Width) $body
+
+            $(#[$meta])*
+            #[test]
+            fn of_64_bits() {
+                check(Width::new("64", stringify!($name)));
+            }
+
+            $(#[$meta])*
+            #[test]
+            fn of_32_bits() {
+                check(Width::new("32", stringify!($name)));
+            }
+        })*
+    };
+}
+
+/// A path as a JSON text has it.
+fn windows_path(path: &str) -> String {
+    format!("Z:{}", path.replace('/', "\\\\"))
+}
+
+both! {
+    fn exports_are_the_functions_of_the_header_by_their_plain_names(width) {
+        let headers = width.headers();
+        let table = headers.split("[Ordinal/Name Pointer] Table").nth(1).expect("there are exports");
+        let exported: BTreeSet<&str> = table
+            .lines()
+            .skip(1)
+            .map_while(|line| line.trim().strip_prefix('[')?.split_whitespace().last())
+            .collect();
+        let definition = fs::read_to_string(libraries().join(format!("wsplug{}.def", width.bits))).unwrap();
+        let defined: BTreeSet<&str> = definition
+            .lines()
+            .skip(2)
+            .map(|line| line.trim().split('@').next().unwrap())
+            .collect();
+        let header = fs::read_to_string(project().join("include/wsplug.h")).unwrap();
+        let declared: BTreeSet<&str> = header
+            .lines()
+            .filter(|line| !line.starts_with("typedef"))
+            .filter_map(|line| line.split("WSPLUG_API ").nth(1)?.split_once('('))
+            .map(|(name, _)| name)
+            .collect();
+        assert!(declared.len() > 30, "{declared:?}");
+        assert_eq!(exported, declared);
+        assert_eq!(defined, declared);
+        assert!(headers.contains(&format!("{}\n", width.dll())), "the library does not know its name");
+    }
+
+    fn only_libraries_of_the_system_are_needed(width) {
+        const SYSTEM: &[&str] = &[
+            "advapi32.dll", "bcrypt.dll", "bcryptprimitives.dll", "crypt32.dll", "kernel32.dll", "msvcrt.dll", "ncrypt.dll",
+            "ntdll.dll", "secur32.dll", "user32.dll", "userenv.dll", "ws2_32.dll",
+        ];
+        let headers = width.headers();
+        let needed: Vec<String> = headers
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("DLL Name: "))
+            .map(str::to_lowercase)
+            .collect();
+        assert!(needed.len() > 3, "{needed:?}");
+        for name in &needed {
+            assert!(SYSTEM.contains(&name.as_str()) || name.starts_with("api-ms-win-core-"), "needs {name}");
+        }
+    }
+
+    fn the_library_holds_no_path_of_the_machine_that_built_it(width) {
+        let library = fs::read(libraries().join(width.dll())).unwrap();
+        let home = std::env::var("HOME").unwrap();
+        for path in [project().to_str().unwrap(), &format!("{home}/.cargo"), "registry/src"] {
+            let found = library.windows(path.len()).position(|window| window == path.as_bytes());
+            let around = found.map(|at| String::from_utf8_lossy(&library[at..at + 100]).into_owned());
+            assert_eq!(around, None, "{path}");
+        }
+    }
+
+    fn callbacks_come_on_a_thread_of_the_library(width) {
+        width.host(&["called"]);
+    }
+
+    fn a_pump_calls_back_on_the_hosts_own_thread(width) {
+        width.host(&["pumped"]);
+    }
+
+    fn events_are_pulled_and_messages_are_compressed(width) {
+        width.host(&["pulled"]);
+    }
+
+    fn tls_works_with_an_authority_of_ones_own(width) {
+        let certs = Certs::new();
+        let server = certs.server();
+        let paths = [&server.cert, &server.key, &certs.authority.cert].map(|path| windows_path(path));
+        width.host(&["tls", &paths[0], &paths[1], &paths[2]]);
+    }
+
+    fn what_this_system_does_not_have_is_said(width) {
+        width.host(&["options"]);
+    }
+
+    fn ports_belong_to_one_and_names_and_ipv6_are_reached(width) {
+        width.host(&["ports"]);
+    }
+
+    fn files_are_served_from_paths_with_backslashes(width) {
+        fs::write(width.folder.join("page.html"), "a page from a file").unwrap();
+        width.host(&["files", &windows_path(width.folder.to_str().unwrap())]);
+    }
+
+    fn the_library_stays_when_it_is_unloaded_with_open_connections(width) {
+        width.host(&["unload"]);
+    }
+
+    fn a_process_ends_at_once_with_open_connections(width) {
+        for how in ["return", "exit", "ExitProcess", "free", "callback"] {
+            width.host(&["end", how]);
+        }
+    }
+
+    fn a_window_is_woken_once_for_many_events(width) {
+        width.host(&["wakeup"]);
+    }
+
+    /// Linked with the import library, as programs in C are.
+    fn a_program_with_a_message_loop_pumps_on_its_own_thread(width) {
+        let import = libraries().join(format!("libwsplug{}.dll.a", width.bits));
+        let program = width.compile("examples-c/windows_message_loop.c", &[import.to_str().unwrap()]);
+        let printed = cc::run(&mut width.wine(&program, &[]), "the example");
+        let mut lines: Vec<&str> = printed.lines().collect();
+        lines.sort();
+        let expected = ["client got: hello", "client: close", "client: open", "server got: hello", "server: close", "server: open"];
+        let is_last = |line: &&str| *line == "server: close"; // the window may be gone before
+        lines.retain(|line| !is_last(line));
+        assert_eq!(lines, expected.into_iter().filter(|line| !is_last(line)).collect::<Vec<_>>());
+    }
+
+    /// The bytes on the wire are the same: with TLS, and a message of many frames' size.
+    fn a_client_on_linux_and_a_server_on_windows_understand_each_other(width) {
+        let certs = Certs::new();
+        let server = certs.server();
+        let paths = [&server.cert, &server.key].map(|path| windows_path(path));
+        let program = width.compile("tests/windows/host.c", &[]);
+        let dll = width.dll();
+        let mut wine = width.wine(&program, &[&dll, "echoes", &paths[0], &paths[1]]);
+        let mut wine = wine.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut port = String::new();
+        BufReader::new(wine.stdout.as_mut().unwrap()).read_line(&mut port).unwrap();
+        let host = Host::spawn();
+        ask!(host, "callbacks", "em").ok();
+        let options = json!({
+            "url": format!("wss://127.0.0.1:{}/", port.trim()),
+            "tls": {"caFile": certs.authority.cert},
+            "enableAutomaticReconnection": false,
+        });
+        let client = ask!(host, "client_create", options).ok().reference;
+        ask!(host, "client_start", client, "~").ok();
+        ask!(host, "client_send", client, 1, "=to Windows and back").ok();
+        assert_eq!(host.event("message", client).bytes(), b"to Windows and back");
+        ask!(host, "client_send", client, 2, "*1000000").ok();
+        assert_eq!(host.event("message", client).number("length"), 1_000_000);
+        drop(wine.stdin.take());
+        let closed = host.event("close", client);
+        assert_eq!(closed.code(), 1001);
+        ask!(host, "shutdown", 5000).ok();
+        host.leave();
+        assert!(wine.wait().unwrap().success());
+    }
+}
+
+/// A host with another convention, or another number of arguments, loses its stack: so each must be as the header says.
+#[test]
+fn each_function_of_32_bits_takes_its_own_arguments_off_the_stack() {
+    let width = Width::new("32", "stack");
+    let definition = fs::read_to_string(libraries().join("wsplug32.def")).unwrap();
+    let functions: Vec<&str> = definition.lines().skip(2).map(str::trim).collect();
+    let program = width.compile("tests/windows/stack.c", &[]);
+    let dll = width.dll();
+    cc::run(
+        &mut width.wine(&program, &[&[dll.as_str()], &functions[..]].concat()),
+        "stack.c",
+    );
+}
