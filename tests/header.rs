@@ -5,6 +5,8 @@
 mod cc;
 #[path = "header/interface.rs"]
 mod interface;
+#[path = "header/texts.rs"]
+mod texts;
 #[path = "header/wrappers.rs"]
 mod wrappers;
 

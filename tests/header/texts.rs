@@ -1,0 +1,194 @@
+//! The WLanguage and 4D texts of examples-hosts, which are not run, call what the header declares, with as much as it takes.
+//! Does not know those languages beyond their calls.
+
+use std::collections::HashMap;
+use std::fs;
+use std::ops::RangeInclusive;
+
+use super::interface::{Function, Interface, Kind};
+use super::{cc, generate};
+
+/// The files of a folder of examples-hosts, by name.
+fn texts(folder: &str) -> Vec<(String, String)> {
+    let folder = cc::project().join("examples-hosts").join(folder);
+    let files = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    files
+        .map(|file| {
+            let name = file.file_name().unwrap().to_string_lossy().into_owned();
+            (name, fs::read_to_string(&file).unwrap())
+        })
+        .collect()
+}
+
+/// What stands between a parenthesis that has just been opened and its end, split at commas or semicolons of its own.
+fn arguments(text: &str, separator: char) -> Vec<String> {
+    let (mut depth, mut is_quoted) = (0, false);
+    let mut list = vec![String::new()];
+    for letter in text.chars() {
+        match letter {
+            '"' => is_quoted = !is_quoted,
+            _ if is_quoted => {}
+            '(' | '[' | '{' => depth += 1,
+            ')' if depth == 0 => {
+                list.retain(|argument| !argument.trim().is_empty());
+                return list;
+            }
+            ')' | ']' | '}' => depth -= 1,
+            _ if letter == separator && depth == 0 => {
+                list.push(String::new());
+                continue;
+            }
+            _ => {}
+        }
+        list.last_mut().unwrap().push(letter);
+    }
+    panic!("no end of {:?}", text.lines().next());
+}
+
+/// Everything but comments.
+fn code(text: &str) -> String {
+    let lines = text.lines().map(|line| {
+        let comment = line.match_indices("//").map(|(at, _)| at);
+        let end = comment
+            .filter(|at| line[..*at].matches('"').count() % 2 == 0)
+            .next();
+        line[..end.unwrap_or(line.len())].to_owned() + "\n"
+    });
+    lines.collect()
+}
+
+#[test]
+fn wlanguage_calls_functions_of_the_header_with_all_of_their_parameters() {
+    let interface = Interface::of(&generate());
+    let mut calls = 0;
+    for (file, text) in texts("windev") {
+        for (at, call) in code(&text).match_indices("API(") {
+            let arguments = arguments(&code(&text)[at + call.len()..], ',');
+            let name = arguments[1].trim().trim_matches('"');
+            let function = interface.functions.iter().find(|known| known.name == name);
+            let function = function.unwrap_or_else(|| panic!("{file}: there is no {name}"));
+            let wanted = function.parameters.len();
+            assert_eq!(
+                arguments.len() - 2,
+                wanted,
+                "{file}: {name} takes {wanted}: {arguments:?}"
+            );
+            calls += 1;
+        }
+    }
+    assert!(calls > 40, "only {calls} calls");
+}
+
+#[test]
+fn wlanguage_calls_procedures_that_are_there() {
+    let texts = texts("windev")
+        .into_iter()
+        .map(|(file, text)| (file, code(&text)));
+    let texts: Vec<_> = texts.collect();
+    let mut known: HashMap<&str, RangeInclusive<usize>> = HashMap::new();
+    for (_, text) in &texts {
+        for (at, word) in text.match_indices("PROCEDURE ") {
+            let (name, rest) = text[at + word.len()..].split_once('(').unwrap();
+            let parameters = arguments(rest, ',');
+            let needed = parameters.iter().filter(|one| !one.contains('=')).count();
+            assert!(
+                known.insert(name, needed..=parameters.len()).is_none(),
+                "{name} twice"
+            );
+        }
+    }
+    for (file, text) in &texts {
+        for (at, _) in text.match_indices("WSPlug") {
+            let is_name = |letter: char| letter.is_alphanumeric() || letter == '_';
+            let (name, rest) = text[at..].split_at(text[at..].find(|c| !is_name(c)).unwrap());
+            let is_inside = text[..at].ends_with(is_name) || text[..at].ends_with("PROCEDURE ");
+            if is_inside || !rest.starts_with('(') {
+                continue;
+            }
+            let given = arguments(&rest[1..], ',').len();
+            let takes = known.get(name);
+            let takes = takes.unwrap_or_else(|| panic!("{file}: there is no {name}"));
+            assert!(
+                takes.contains(&given),
+                "{file}: {name} takes {takes:?}, not {given}"
+            );
+        }
+    }
+}
+
+/// The command of 4D that stands for a function, as docs/hosts.md has it: its name, and how many parameters it takes. The ref and
+/// the options are one object, data has no length beside it, and what C writes through a pointer comes back.
+fn command(function: &Function) -> Option<(String, RangeInclusive<usize>)> {
+    let words = function.name.strip_prefix("wsplug_")?.replace('_', " ");
+    let words = words.strip_suffix(" create").unwrap_or(&words);
+    let mut taken = 0;
+    for parameter in &function.parameters {
+        taken += match (parameter.kind, parameter.name.as_str()) {
+            (Kind::Callback | Kind::Event | Kind::EventOut | Kind::Address, _) => return None,
+            (Kind::IntOut | Kind::TextOut, _) | (_, "length" | "kind" | "options") => 0,
+            _ => 1,
+        };
+    }
+    let is_made = function.name.ends_with("_create");
+    Some((
+        format!("Websocket {words}"),
+        taken..=taken + usize::from(is_made),
+    ))
+}
+
+#[test]
+fn commands_of_4d_stand_for_functions_of_the_header() {
+    let interface = Interface::of(&generate());
+    let commands: Vec<_> = interface.functions.iter().filter_map(command).collect();
+    let texts = texts("4d");
+    let mut calls = 0;
+    for (file, text) in &texts {
+        let text = code(text);
+        for (at, _) in text.match_indices("Websocket ") {
+            let rest = &text[at..];
+            let longest = commands
+                .iter()
+                .filter(|(name, _)| rest.starts_with(name.as_str()));
+            let longest = longest.max_by_key(|(name, _)| name.len());
+            let line = rest.lines().next();
+            let (name, takes) = longest.unwrap_or_else(|| panic!("{file}: no function: {line:?}"));
+            let behind = &rest[name.len()..];
+            assert!(
+                !behind.starts_with(|c: char| c == ' ' || c.is_alphanumeric()),
+                "{file}: {line:?}"
+            );
+            let given = behind
+                .strip_prefix('(')
+                .map_or(0, |rest| arguments(rest, ';').len());
+            assert!(
+                takes.contains(&given),
+                "{file}: {name} takes {takes:?}, not {given}"
+            );
+            calls += 1;
+        }
+        let methods: Vec<String> = texts
+            .iter()
+            .map(|(name, _)| name.replace(".4dm", ""))
+            .collect();
+        for (at, _) in text.match_indices("WS_") {
+            let end = text[at..].find(|c: char| c != '_' && !c.is_alphanumeric());
+            let name = &text[at..at + end.unwrap()];
+            let is_worker = name == "WS_worker"; // a process, made by its first call
+            assert!(
+                is_worker || methods.iter().any(|known| known == name),
+                "{file}: no {name}"
+            );
+        }
+    }
+    assert!(calls > 20, "only {calls} calls");
+}
+
+#[test]
+fn texts_that_are_not_run_say_so() {
+    for (file, text) in texts("windev").into_iter().chain(texts("4d")) {
+        let head = text.lines().take(3).collect::<Vec<_>>().join(" ");
+        assert!(head.to_lowercase().contains("not run in"), "{file}: {head}");
+    }
+}
