@@ -100,6 +100,13 @@ public:
         return detail::reply_of(
             [&](char **reply) { return wsplug_client_send(ref_, kind, data.data(), detail::length(data), reply); });
     }
+    /// With options, such as {"confirm":true}.
+    std::string send(int32_t kind, std::string_view data, const std::string &options) const
+    {
+        return detail::reply_of([&](char **reply) {
+            return wsplug_client_send_with(ref_, kind, data.data(), detail::length(data), options.c_str(), reply);
+        });
+    }
     std::string stop(const std::string &options = {}) const
     {
         return detail::reply_of([&](char **reply) { return wsplug_client_stop(ref_, options.c_str(), reply); });

@@ -189,6 +189,9 @@ public static class Wsplug
     [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
     public static extern int wsplug_client_send(int client, int kind, byte[] data, int length, out IntPtr reply);
     [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern int wsplug_client_send_with(int client, int kind, byte[] data, int length,
+            [MarshalAs(UnmanagedType.LPUTF8Str)] string options, out IntPtr reply);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
     public static extern int wsplug_client_clear(int client, out IntPtr reply);
     [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
     public static extern int wsplug_client_execute(int client, [MarshalAs(UnmanagedType.LPUTF8Str)] string procedure,

@@ -173,6 +173,8 @@ public final class Wsplug {
     public static native int wsplug_client_stop(int client, String options, PointerByReference reply);
     public static native int wsplug_client_send(int client, int kind, byte[] data, int length,
             PointerByReference reply);
+    public static native int wsplug_client_send_with(int client, int kind, byte[] data, int length, String options,
+            PointerByReference reply);
     public static native int wsplug_client_clear(int client, PointerByReference reply);
     public static native int wsplug_client_execute(int client, String procedure, String params,
             PointerByReference reply);

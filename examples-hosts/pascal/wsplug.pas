@@ -94,6 +94,8 @@ function wsplug_client_stop(client: Integer; options: PAnsiChar; reply: PPAnsiCh
         external WsplugLibrary;
 function wsplug_client_send(client: Integer; kind: Integer; data: Pointer; length: Integer; reply: PPAnsiChar): Integer;
         stdcall; external WsplugLibrary;
+function wsplug_client_send_with(client: Integer; kind: Integer; data: Pointer; length: Integer; options: PAnsiChar;
+        reply: PPAnsiChar): Integer; stdcall; external WsplugLibrary;
 function wsplug_client_clear(client: Integer; reply: PPAnsiChar): Integer; stdcall; external WsplugLibrary;
 function wsplug_client_execute(client: Integer; procedure_: PAnsiChar; params: PAnsiChar; reply: PPAnsiChar): Integer;
         stdcall; external WsplugLibrary;

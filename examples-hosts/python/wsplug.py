@@ -63,6 +63,8 @@ int32_t WSPLUG_API wsplug_client_create(const char *options, int32_t *client, ch
 int32_t WSPLUG_API wsplug_client_start(int32_t client, const char *options, char **reply);
 int32_t WSPLUG_API wsplug_client_stop(int32_t client, const char *options, char **reply);
 int32_t WSPLUG_API wsplug_client_send(int32_t client, int32_t kind, const void *data, int32_t length, char **reply);
+int32_t WSPLUG_API wsplug_client_send_with(int32_t client, int32_t kind, const void *data, int32_t length,
+        const char *options, char **reply);
 int32_t WSPLUG_API wsplug_client_clear(int32_t client, char **reply);
 int32_t WSPLUG_API wsplug_client_execute(int32_t client, const char *procedure, const char *params, char **reply);
 int32_t WSPLUG_API wsplug_client_set_value(int32_t client, const char *key, const char *value);

@@ -49,6 +49,8 @@ Public Declare PtrSafe Function wsplug_client_stop Lib "wsplug64.dll" (ByVal cli
         ByRef reply As LongPtr) As Long
 Public Declare PtrSafe Function wsplug_client_send Lib "wsplug64.dll" (ByVal client As Long, ByVal kind As Long, _
         ByVal data As LongPtr, ByVal length As Long, ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_client_send_with Lib "wsplug64.dll" (ByVal client As Long, ByVal kind As Long, _
+        ByVal data As LongPtr, ByVal length As Long, ByVal options As LongPtr, ByRef reply As LongPtr) As Long
 Public Declare PtrSafe Function wsplug_client_clear Lib "wsplug64.dll" (ByVal client As Long, _
         ByRef reply As LongPtr) As Long
 Public Declare PtrSafe Function wsplug_client_execute Lib "wsplug64.dll" (ByVal client As Long, _
@@ -137,6 +139,8 @@ Public Declare PtrSafe Function wsplug_client_stop Lib "wsplug32.dll" (ByVal cli
         ByRef reply As LongPtr) As Long
 Public Declare PtrSafe Function wsplug_client_send Lib "wsplug32.dll" (ByVal client As Long, ByVal kind As Long, _
         ByVal data As LongPtr, ByVal length As Long, ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_client_send_with Lib "wsplug32.dll" (ByVal client As Long, ByVal kind As Long, _
+        ByVal data As LongPtr, ByVal length As Long, ByVal options As LongPtr, ByRef reply As LongPtr) As Long
 Public Declare PtrSafe Function wsplug_client_clear Lib "wsplug32.dll" (ByVal client As Long, _
         ByRef reply As LongPtr) As Long
 Public Declare PtrSafe Function wsplug_client_execute Lib "wsplug32.dll" (ByVal client As Long, _
