@@ -119,6 +119,22 @@ fn a_pump_that_stops_at_its_max_is_told_of_the_rest() {
     host.leave();
 }
 
+#[test]
+fn what_can_be_pulled_now_is_told_to_a_host_that_was_told_to_pump() {
+    let (host, _, client) = host("pump");
+    bring(&host, client, 5);
+    wake_by_callback(&host);
+    is_woken(&host);
+    let rule = host.begin(&["on", "message", "1", "callbacks", "-"]);
+    host.reply(&rule, WATCHDOG).ok();
+    assert_eq!(ask!(host, "pump", 0, 0).status, 1);
+    is_woken(&host);
+    for _ in 0..4 {
+        assert!(take(&host, "pull", 1));
+    }
+    host.leave();
+}
+
 /// Otherwise whoever takes the events of one object only would not be woken as long as others wait.
 #[test]
 fn looking_at_one_object_to_the_end_is_enough() {

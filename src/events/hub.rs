@@ -328,7 +328,8 @@ impl Hub {
             let lane = self.lane_of(&batch);
             self.push(&mut lanes, lane, batch);
         }
-        lanes.settle(false);
+        // A host that was told of what it could pump is told of what it can pull.
+        lanes.settle(true);
         lanes.round += 1;
         for source in &lanes.receiving {
             source.tell_receivers();
@@ -439,13 +440,13 @@ impl Hub {
             lanes.put_down(&batch);
             // Dropping a batch wakes others: not under the lock.
             let is_done = batch.is_done();
-            let mut done = None;
-            match is_done {
-                true => done = Some(batch),
-                false => self.put_back(&mut lanes, batch),
+            if is_done {
+                drop(lanes);
+                drop(batch);
+            } else {
+                self.put_back(&mut lanes, batch);
+                self.wake_waiting(lanes);
             }
-            drop(lanes);
-            drop(done);
             self.pump_ready.notify_all();
             if delivered == 0 && !is_done {
                 break;
@@ -591,6 +592,8 @@ impl Hub {
                 lanes = self.lanes.lock();
             } else {
                 self.put_back(&mut lanes, batch);
+                self.wake_waiting(lanes);
+                lanes = self.lanes.lock();
             }
         }
         lanes.caller_runs = false;
@@ -643,7 +646,7 @@ impl Hub {
             false => self.put_back(&mut lanes, batch),
         }
         lanes.pool.end_turn(source);
-        drop(lanes);
+        self.wake_waiting(lanes);
         // Wakes those who wait for it: not under the lock.
         drop(done);
         gate::notify();
@@ -666,7 +669,9 @@ impl Hub {
                 Some(mut batch) => {
                     self.deliver(&mut batch, |_| true);
                     if !batch.is_done() {
-                        self.put_back(&mut self.lanes.lock(), batch);
+                        let mut lanes = self.lanes.lock();
+                        self.put_back(&mut lanes, batch);
+                        self.wake_waiting(lanes);
                     }
                 }
                 None => gate::wait_behind(home.thread(), || {
@@ -701,6 +706,7 @@ impl Hub {
             Lane::Pull => {
                 batch.body.source.tell_receivers();
                 lanes.pull.push_front(batch);
+                lanes.alarm.iter_mut().for_each(Alarm::rearm);
                 if lanes.pullers > 0 {
                     self.pull_ready.notify_all();
                 }
