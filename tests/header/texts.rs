@@ -50,10 +50,8 @@ fn arguments(text: &str, separator: char) -> Vec<String> {
 /// Everything but comments.
 fn code(text: &str) -> String {
     let lines = text.lines().map(|line| {
-        let comment = line.match_indices("//").map(|(at, _)| at);
-        let end = comment
-            .filter(|at| line[..*at].matches('"').count() % 2 == 0)
-            .next();
+        let is_code = |at: &usize| line[..*at].matches('"').count() % 2 == 0;
+        let end = line.match_indices("//").map(|(at, _)| at).find(is_code);
         line[..end.unwrap_or(line.len())].to_owned() + "\n"
     });
     lines.collect()
