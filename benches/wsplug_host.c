@@ -8,6 +8,7 @@
 
 static const char *role = "echo";
 static int32_t server;
+static int publishes;
 
 static const char *setting(const char *name) {
     const char *value = getenv(name);
@@ -48,7 +49,8 @@ static void take(int32_t client, int32_t kind, const void *data, int32_t length)
         check(wsplug_client_send(client, kind, data, length, NULL));
         break;
     case 'f': /* fan-out */
-        check(wsplug_server_send(server, kind, data, length, NULL, NULL));
+        check(publishes ? wsplug_server_publish(server, "all", kind, data, length, NULL, NULL)
+                        : wsplug_server_send(server, kind, data, length, NULL, NULL));
         break;
     }
 }
@@ -63,7 +65,8 @@ static void take_json(int32_t client, const char *type, const char *context) {
 
 static void WSPLUG_API on_event(int32_t from, int32_t client, const char *type, const char *context,
                                 const char *worker, int32_t window, int32_t process, void *user_data) {
-    (void)from, (void)client, (void)type, (void)context, (void)worker, (void)window, (void)process, (void)user_data;
+    (void)from, (void)context, (void)worker, (void)window, (void)process, (void)user_data;
+    if (publishes && strcmp(type, "open") == 0) check(wsplug_client_subscribe(client, "all", NULL));
 }
 
 static void WSPLUG_API on_json(int32_t from, int32_t client, const char *type, const char *context,
@@ -142,6 +145,7 @@ int main(int count, char **arguments) {
     const char *delivery = count > 1 ? arguments[1] : "inline";
     int json = strstr(delivery, "-json") != NULL;
     int pulled = strncmp(delivery, "pull", 4) == 0, messages = strcmp(delivery, "messages") == 0;
+    publishes = strstr(delivery, "-publish") != NULL;
     char dispatch[16];
     snprintf(dispatch, sizeof dispatch, "%.*s", (int)strcspn(delivery, "-"), delivery);
     if (getenv("BENCH_ROLE")) role = getenv("BENCH_ROLE");

@@ -388,6 +388,20 @@ int32_t WSPLUG_API wsplug_server_info(int32_t server, char **reply);
 // and consumes them: at most "max" (100), after waiting "timeout" seconds (0) for the first.
 int32_t WSPLUG_API wsplug_server_messages(int32_t server, const char *options, char **reply);
 
+// Subscribes a connection that a server accepted to a topic, until it ends; being subscribed already is no failure. The
+// reply tells whether that has "changed" anything, and how many "subscribers" the topic has. WSPLUG_WRONG_STATE for a
+// client of our own, one that is closing, and beyond the server's "maxTopics". A topic is any text of 1 to 256 bytes.
+int32_t WSPLUG_API wsplug_client_subscribe(int32_t client, const char *topic, char **reply);
+
+// Ends a subscription. What was published before still comes. Not being subscribed is no failure: see "changed".
+int32_t WSPLUG_API wsplug_client_unsubscribe(int32_t client, const char *topic, char **reply);
+
+// Sends a message to every connection that is subscribed to a topic; encoded once, however many they are. A topic
+// without subscribers is no failure. The reply tells how many "subscribers" there were, for how many of them it is
+// "queued", and who "failed", by the error's name; with "statuses", each one's status. See docs/topics.md.
+int32_t WSPLUG_API wsplug_server_publish(int32_t server, const char *topic, int32_t kind, const void *data,
+        int32_t length, const char *options, char **reply);
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus

@@ -303,6 +303,7 @@ fn options_page() -> String {
             "Of `wsplug_client_send_with` and `wsplug_server_send`.",
         ),
         ("Send of a server", "Of `wsplug_server_send`."),
+        ("Publish", "Of `wsplug_server_publish`."),
         (
             "Messages",
             "Of `wsplug_server_messages` and `wsplug_client_messages`.",

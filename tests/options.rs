@@ -650,6 +650,40 @@ mod server {
     }
 
     #[test]
+    fn topics() {
+        let server = Server::start(json!({"topics": ["news"]}));
+        let mut peer = Peer::client(server.port);
+        server.event("open");
+        let topic = CString::new("news").unwrap();
+        let told = command(|reply| unsafe {
+            let data = c"hello".as_ptr().cast();
+            wsplug_server_publish(
+                server.reference,
+                topic.as_ptr(),
+                1,
+                data,
+                5,
+                ptr::null(),
+                reply,
+            )
+        });
+        assert_eq!(told.unwrap()["subscribers"], 1);
+        assert_eq!(peer.frame().payload, b"hello");
+    }
+
+    #[test]
+    fn max_topics() {
+        let server = Server::start(json!({"maxTopics": 1, "topics": ["news"]}));
+        let _peer = Peer::client(server.port);
+        let client = server.event("open")["client"].as_i64().unwrap() as i32;
+        let one_more = |topic: &std::ffi::CStr| {
+            command(|reply| unsafe { wsplug_client_subscribe(client, topic.as_ptr(), reply) })
+        };
+        assert_eq!(one_more(c"news").unwrap()["changed"], false);
+        assert!(one_more(c"weather").is_err());
+    }
+
+    #[test]
     fn refused_requests() {
         let server = Server::start(json!({"refused": true, "path": "/a"}));
         assert_eq!(answer(server.port, "/b", "").status, 404);

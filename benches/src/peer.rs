@@ -48,6 +48,7 @@ pub const PEERS: &[Peer] = &[
     peer("codec", &[], &[Echo], Only, Not),
     peer("tokio-raw", &[RUST, "tokio-raw"], ECHO, Not, Too),
     peer("wsplug", &[HOST, "inline"], &[Echo, Turns, Connect, Events, Work, FanOut, Send], Too, Too),
+    peer("wsplug-publish", &[HOST, "inline-publish"], &[FanOut], Too, Too),
     peer("wsplug-thread", &[HOST, "thread"], OURS, Too, Too),
     peer("wsplug-pump", &[HOST, "pump"], OURS, Too, Too),
     peer("wsplug-pull", &[HOST, "pull"], OURS, Too, Too),

@@ -48,7 +48,7 @@ const PARTS: &[Row] = &[
         "codec,wsplug,yawc,sockudo,bun,ws", 3, 0.4),
     ("send", "a client that sends", "S1:16,S1:1k,S1:64k", "raw,wsplug,tungstenite,tungstenite-batched,bun,ws", 3, 0.4),
     ("fan-out", "one publisher, 500 subscribers",
-        "B500:16,B500:128,B500:1k,B500:16k", "raw,wsplug,tungstenite,tungstenite-batched,sockudo,bun,ws", 3, 0.4),
+        "B500:16,B500:128,B500:1k,B500:16k", "raw,wsplug,wsplug-publish,wsplug-thread,tungstenite,tungstenite-batched,sockudo,bun,ws", 3, 0.4),
     ("memory", "connects, and what a connection holds",
         "C10000,C1000+d,C1000+d6,C1000+d6n,C1000+tls", "wsplug,RUST,bun,ws,lws", 1, 0.3),
     ("tls", "echo over TLS",

@@ -107,6 +107,14 @@ public:
             return wsplug_client_send_with(ref_, kind, data.data(), detail::length(data), options.c_str(), reply);
         });
     }
+    std::string subscribe(const std::string &topic) const
+    {
+        return detail::reply_of([&](char **reply) { return wsplug_client_subscribe(ref_, topic.c_str(), reply); });
+    }
+    std::string unsubscribe(const std::string &topic) const
+    {
+        return detail::reply_of([&](char **reply) { return wsplug_client_unsubscribe(ref_, topic.c_str(), reply); });
+    }
     std::string stop(const std::string &options = {}) const
     {
         return detail::reply_of([&](char **reply) { return wsplug_client_stop(ref_, options.c_str(), reply); });
@@ -244,6 +252,14 @@ public:
     {
         return detail::reply_of([&](char **reply) {
             return wsplug_server_send(ref_, kind, data.data(), detail::length(data), options.c_str(), reply);
+        });
+    }
+    std::string publish(const std::string &topic, int32_t kind, std::string_view data,
+                        const std::string &options = {}) const
+    {
+        return detail::reply_of([&](char **reply) {
+            return wsplug_server_publish(ref_, topic.c_str(), kind, data.data(), detail::length(data),
+                                         options.c_str(), reply);
         });
     }
     std::string clients() const

@@ -300,5 +300,14 @@ public static class Wsplug
     [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
     public static extern int wsplug_server_messages(int server, [MarshalAs(UnmanagedType.LPUTF8Str)] string options,
             out IntPtr reply);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern int wsplug_client_subscribe(int client, [MarshalAs(UnmanagedType.LPUTF8Str)] string topic,
+            out IntPtr reply);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern int wsplug_client_unsubscribe(int client, [MarshalAs(UnmanagedType.LPUTF8Str)] string topic,
+            out IntPtr reply);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern int wsplug_server_publish(int server, [MarshalAs(UnmanagedType.LPUTF8Str)] string topic,
+            int kind, byte[] data, int length, [MarshalAs(UnmanagedType.LPUTF8Str)] string options, out IntPtr reply);
     // --- end of what is from include/wsplug.h
 }

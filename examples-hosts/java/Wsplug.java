@@ -228,6 +228,10 @@ public final class Wsplug {
     public static native int wsplug_server_get_value(int server, String key, PointerByReference value);
     public static native int wsplug_server_info(int server, PointerByReference reply);
     public static native int wsplug_server_messages(int server, String options, PointerByReference reply);
+    public static native int wsplug_client_subscribe(int client, String topic, PointerByReference reply);
+    public static native int wsplug_client_unsubscribe(int client, String topic, PointerByReference reply);
+    public static native int wsplug_server_publish(int server, String topic, int kind, byte[] data, int length,
+            String options, PointerByReference reply);
     // --- end of what is from include/wsplug.h
 
     static {

@@ -112,6 +112,10 @@ int32_t WSPLUG_API wsplug_server_set_value(int32_t server, const char *key, cons
 int32_t WSPLUG_API wsplug_server_get_value(int32_t server, const char *key, char **value);
 int32_t WSPLUG_API wsplug_server_info(int32_t server, char **reply);
 int32_t WSPLUG_API wsplug_server_messages(int32_t server, const char *options, char **reply);
+int32_t WSPLUG_API wsplug_client_subscribe(int32_t client, const char *topic, char **reply);
+int32_t WSPLUG_API wsplug_client_unsubscribe(int32_t client, const char *topic, char **reply);
+int32_t WSPLUG_API wsplug_server_publish(int32_t server, const char *topic, int32_t kind, const void *data,
+        int32_t length, const char *options, char **reply);
 ]]
 -- --- end of what is from include/wsplug.h
 

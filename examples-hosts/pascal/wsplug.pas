@@ -161,6 +161,12 @@ function wsplug_server_get_value(server: Integer; key: PAnsiChar; value: PPAnsiC
 function wsplug_server_info(server: Integer; reply: PPAnsiChar): Integer; stdcall; external WsplugLibrary;
 function wsplug_server_messages(server: Integer; options: PAnsiChar; reply: PPAnsiChar): Integer; stdcall;
         external WsplugLibrary;
+function wsplug_client_subscribe(client: Integer; topic: PAnsiChar; reply: PPAnsiChar): Integer; stdcall;
+        external WsplugLibrary;
+function wsplug_client_unsubscribe(client: Integer; topic: PAnsiChar; reply: PPAnsiChar): Integer; stdcall;
+        external WsplugLibrary;
+function wsplug_server_publish(server: Integer; topic: PAnsiChar; kind: Integer; data: Pointer; length: Integer;
+        options: PAnsiChar; reply: PPAnsiChar): Integer; stdcall; external WsplugLibrary;
 { end of what is from include/wsplug.h }
 
 implementation

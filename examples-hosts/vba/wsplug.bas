@@ -126,6 +126,13 @@ Public Declare PtrSafe Function wsplug_server_info Lib "wsplug64.dll" (ByVal ser
         ByRef reply As LongPtr) As Long
 Public Declare PtrSafe Function wsplug_server_messages Lib "wsplug64.dll" (ByVal server As Long, _
         ByVal options As LongPtr, ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_client_subscribe Lib "wsplug64.dll" (ByVal client As Long, _
+        ByVal topic As LongPtr, ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_client_unsubscribe Lib "wsplug64.dll" (ByVal client As Long, _
+        ByVal topic As LongPtr, ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_server_publish Lib "wsplug64.dll" (ByVal server As Long, _
+        ByVal topic As LongPtr, ByVal kind As Long, ByVal data As LongPtr, ByVal length As Long, _
+        ByVal options As LongPtr, ByRef reply As LongPtr) As Long
 #Else
 Public Declare PtrSafe Function wsplug_client_accept Lib "wsplug32.dll" (ByVal client As Long, _
         ByVal options As LongPtr, ByRef reply As LongPtr) As Long
@@ -215,6 +222,13 @@ Public Declare PtrSafe Function wsplug_server_get_value Lib "wsplug32.dll" (ByVa
 Public Declare PtrSafe Function wsplug_server_info Lib "wsplug32.dll" (ByVal server As Long, _
         ByRef reply As LongPtr) As Long
 Public Declare PtrSafe Function wsplug_server_messages Lib "wsplug32.dll" (ByVal server As Long, _
+        ByVal options As LongPtr, ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_client_subscribe Lib "wsplug32.dll" (ByVal client As Long, _
+        ByVal topic As LongPtr, ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_client_unsubscribe Lib "wsplug32.dll" (ByVal client As Long, _
+        ByVal topic As LongPtr, ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_server_publish Lib "wsplug32.dll" (ByVal server As Long, _
+        ByVal topic As LongPtr, ByVal kind As Long, ByVal data As LongPtr, ByVal length As Long, _
         ByVal options As LongPtr, ByRef reply As LongPtr) As Long
 #End If
 ' end of what is from include/wsplug.h

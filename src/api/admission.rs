@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::clients::find_peer;
 use super::options::{AcceptOptions, Name, Options, RejectOptions, ignored, parse};
 use super::reply::{self, Reply};
+use super::{servers, topics};
 use crate::error::{Error, Result};
 use crate::library::Peer;
 use crate::protocol::head::{Refusal, shown};
@@ -36,11 +37,17 @@ fn accept(client: i32, options: &str) -> Result<Map<String, Value>> {
             return Err(Error::option("protocol", message));
         }
     }
+    if let Some(topics) = &how.topics {
+        let (_, config) = servers::find(question.source.server())?;
+        let most = config.lock().own.max_topics.0 as usize;
+        topics::check_count(topics.0.len(), most)?;
+    }
     answer(
         &question,
         Verdict::Accept(Acceptance {
             protocol: how.protocol,
             headers: how.headers.0,
+            topics: how.topics.map(|topics| topics.0),
         }),
     )?;
     Ok(done(client, &given, AcceptOptions::NAMES))

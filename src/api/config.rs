@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::options::{
     ClientOptions, ConnectionOptions, Name, Options, ServerOptions, TagOptions, ignored,
 };
+use super::topics;
 use super::values::{Admission, Int, Paths};
 use crate::client::{self, Backoff, Target};
 use crate::connection::Settings;
@@ -96,6 +97,7 @@ impl Config<ServerOptions> {
                 .health
                 .as_ref()
                 .and_then(|paths| paths.0.first().cloned()),
+            topics: own.topics.0.clone(),
             settings: self.settings(false),
         })
     }
@@ -372,7 +374,7 @@ impl ServerOptions {
                 "requireProtocol needs protocols, one of which a client must offer",
             ));
         }
-        Ok(())
+        topics::check_count(self.topics.0.len(), self.max_topics.0 as usize)
     }
 }
 

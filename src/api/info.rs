@@ -74,6 +74,9 @@ pub fn client_info(client: i32) -> Reply {
             fields.insert("name".into(), "".into());
             fields.insert("state".into(), state(&report).into());
             show_connection(&connection, &report, report.counters, &mut fields);
+            let server = library::SERVERS.find(connection.source.server());
+            let topics = server.map_or_else(Vec::new, |server| server.topics_of(client));
+            fields.insert("topics".into(), topics.iter().map(|name| &**name).collect());
             fields
         }
         Peer::Own(own) => {
@@ -140,6 +143,11 @@ fn show_server(server: &Server, report: &server::Report) -> Map<String, Value> {
     fields.insert("pendingHandshakes".into(), report.pending.into());
     fields.insert("opened".into(), report.opened.into());
     fields.insert("refused".into(), json!(report.refused));
+    let topics = server.topics().into_iter();
+    let topics: Map<String, Value> = topics
+        .map(|(name, subscribers)| (name.to_string(), subscribers.into()))
+        .collect();
+    fields.insert("topics".into(), topics.into());
     fields.insert("bufferedAmount".into(), report.buffered.into());
     show_waiting(report.waiting, &mut fields);
     show_counters(&report.counters, &mut fields);

@@ -15,6 +15,7 @@ mod reply;
 mod requests;
 mod servers;
 mod tls;
+mod topics;
 mod values;
 mod wakeup;
 
@@ -34,6 +35,7 @@ pub use servers::{
     server_clear, server_clients, server_create, server_execute, server_get_value, server_messages,
     server_send, server_set, server_set_value, server_start, server_stop,
 };
+pub use topics::{client_subscribe, client_unsubscribe, server_publish};
 pub use wakeup::set_wakeup;
 
 use options::Options;
@@ -52,6 +54,7 @@ pub fn option_groups() -> Vec<(&'static str, Vec<Row>)> {
         ("Stop", options::StopOptions::rows()),
         ("Send", options::SendOptions::rows()),
         ("Send of a server", options::TargetOptions::rows()),
+        ("Publish", options::PublishOptions::rows()),
         ("Messages", options::MessagesOptions::rows()),
         ("Wake-up", options::WakeupOptions::rows()),
     ]

@@ -8,7 +8,7 @@ use super::requests::{ClientAuth, Redirects};
 use super::tls::{ClientTls, ServerTls};
 use super::values::{
     Admission, Deflate, Files, Handle, HeaderFields, Hosts, Int, Int32, Interval, OptionValue,
-    Paths, Protocols, Refs, Seconds, Texts, nearest,
+    Paths, Protocols, Refs, Seconds, Texts, Topics, nearest,
 };
 use crate::error::{Error, Receipt, Result};
 use crate::events::{Dispatch, POOL_THREADS};
@@ -163,6 +163,10 @@ options! {
         "maxPendingRequests" max_requests: Int<1, 10_000_000> = Int(1000);
         /// Posts "refused" for each request that is not let in.
         "refused" refused: bool = false;
+        /// To what each new client is subscribed, before its "open".
+        "topics" topics: Topics = Topics::default();
+        /// Topics that one client may be subscribed to.
+        "maxTopics" max_topics: Int<1, 1_000_000> = Int(1000);
         /// Files that plain GETs for exactly these paths are answered with, read anew each time; GETs for other paths get 404.
         "files" files: Files = Files::default();
         /// A path at which plain GETs and HEADs are answered with 200 as long as the server is started.
@@ -285,6 +289,8 @@ options! {
         "protocol" protocol: Option<String> = None;
         /// Further header fields of the answer.
         "headers" headers: HeaderFields = HeaderFields::default();
+        /// To what the client is subscribed. Not given: as the option `topics` has it.
+        "topics" topics: Option<Topics> = None;
     }
 }
 
@@ -313,6 +319,20 @@ options! {
     TargetOptions {
         /// The refs of its connections; not given: everyone, []: nobody.
         "clients" clients: Option<Refs> = None;
+    }
+}
+
+options! {
+    /// To whom a server publishes, and what is told of it.
+    PublishOptions {
+        /// Refs of subscribers that are left out, such as the one that said it. Refs of others do not matter.
+        "except" except: Refs = Refs::default();
+        /// The message goes to everybody who is subscribed to at least one of the topics that begin with the given text, once; "" is every topic.
+        "prefix" prefix: bool = false;
+        /// Replies with what became of each subscriber, too, in `clients`.
+        "statuses" statuses: bool = false;
+        /// As for a send: "sent" for each connection.
+        "confirm" confirm: Option<Receipt> = None;
     }
 }
 

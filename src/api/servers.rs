@@ -57,7 +57,7 @@ impl Registrar for Peers {
 }
 
 /// The server behind a ref, and its configuration.
-fn find(server: i32) -> Result<(Arc<Server>, Shared<ServerOptions>)> {
+pub fn find(server: i32) -> Result<(Arc<Server>, Shared<ServerOptions>)> {
     let config = SERVERS.lock().get(&server).cloned();
     library::SERVERS
         .find(server)
@@ -245,9 +245,16 @@ pub fn may_wait() -> bool {
     !callback::is_inside() && !is_network_thread()
 }
 
-/// Sends to some or all of a server's connections.
-pub fn server_send(server: i32, kind: Kind, data: &[u8], options: &str) -> Reply {
-    Reply::of(send(server, kind, data, options), |result| match result {
+/// Sends to some or all of a server's connections. What becomes of it is told only if somebody wants to know.
+pub fn server_send(
+    server: i32,
+    kind: Kind,
+    data: &[u8],
+    options: &str,
+    wants_reply: bool,
+) -> Reply {
+    let statuses = send(server, kind, data, options, wants_reply);
+    Reply::of(statuses, |result| match result {
         Ok(statuses) => Value::Array(
             statuses
                 .into_iter()
@@ -258,32 +265,52 @@ pub fn server_send(server: i32, kind: Kind, data: &[u8], options: &str) -> Reply
     })
 }
 
-fn send(server: i32, kind: Kind, data: &[u8], options: &str) -> Result<Vec<(i32, Result<Sent>)>> {
+fn send(
+    server: i32,
+    kind: Kind,
+    data: &[u8],
+    options: &str,
+    wants_reply: bool,
+) -> Result<Vec<(i32, Result<Sent>)>> {
     let given = parse(options)?;
     let (mut how, mut whom) = (SendOptions::default(), TargetOptions::default());
     how.apply(&given)?;
     whom.apply(&given)?;
     let (server, _) = find(server)?;
-    let mut message = Encoded::new(kind, data, receipt(kind, how.confirm)?)?;
-    let statuses = match whom.clients {
-        None => server
-            .connections()
-            .into_iter()
-            .filter(|connection| connection.is_open())
-            .map(|connection| (connection.client, connection.send_encoded(&mut message)))
-            .collect(),
-        Some(refs) => refs
-            .0
-            .into_iter()
-            .map(|client| {
-                let status = match server.connection(client) {
-                    Some(connection) => connection.send_encoded(&mut message),
-                    None => Err(not_ours(server.server, client)),
-                };
-                (client, status)
-            })
-            .collect(),
+    let receipt = receipt(kind, how.confirm)?;
+    let mut statuses = Vec::new();
+    let Some(refs) = whom.clients else {
+        let everybody = server.everybody();
+        if !wants_reply && receipt.is_none() {
+            server.broadcasts.say(&everybody, kind, data)?;
+            return Ok(statuses);
+        }
+        let mut message = Encoded::new(kind, data, receipt)?;
+        let open = everybody.members().iter().filter(|member| member.is_open());
+        server.broadcasts.tell(open, &mut message, |client, sent| {
+            statuses.push((client, sent));
+        });
+        return Ok(statuses);
     };
+    let mut message = Encoded::new(kind, data, receipt)?;
+    let found: Vec<(i32, Option<Arc<Connection>>)> = refs
+        .0
+        .into_iter()
+        .map(|client| (client, server.connection(client)))
+        .collect();
+    let known = found
+        .iter()
+        .filter_map(|(_, connection)| connection.as_ref());
+    let mut sent = Vec::new();
+    server
+        .broadcasts
+        .tell(known, &mut message, |_, status| sent.push(status));
+    let mut sent = sent.into_iter();
+    for (client, connection) in found {
+        let status = connection.and_then(|_| sent.next());
+        let status = status.unwrap_or_else(|| Err(not_ours(server.server, client)));
+        statuses.push((client, status));
+    }
     Ok(statuses)
 }
 

@@ -774,6 +774,46 @@ impl OptionValue for Refs {
     }
 }
 
+/// Names of topics.
+#[derive(Clone, Debug, Default)]
+pub struct Topics(pub Vec<String>);
+
+impl Topics {
+    /// Bytes of a name.
+    const MOST_BYTES: usize = 256;
+
+    /// What is wrong with a name.
+    pub fn check(name: &str) -> Result<(), String> {
+        match name.len() {
+            0 => Err("is empty".into()),
+            length if length > Self::MOST_BYTES => Err(format!(
+                "is {length} bytes long, the limit is {}",
+                Self::MOST_BYTES
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl OptionValue for Topics {
+    fn read(value: &Value) -> Result<Self, String> {
+        let names = value.as_array().and_then(|_| texts(value, None));
+        let names = names.ok_or_else(|| wrong::<Self>(value))?;
+        for name in &names {
+            Self::check(name).map_err(|problem| format!("has a name that {problem}"))?;
+        }
+        Ok(Topics(names))
+    }
+
+    fn show(&self) -> Option<Value> {
+        Some(json!(self.0))
+    }
+
+    fn expected() -> String {
+        format!("an array of texts of 1 to {} bytes", Self::MOST_BYTES)
+    }
+}
+
 /// The nearest of `names` to an unknown one, if one is near enough to be meant.
 pub fn nearest<'a>(unknown: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let unknown = unknown.to_ascii_lowercase();

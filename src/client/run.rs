@@ -14,7 +14,7 @@ use super::dial::Progress;
 use super::handshake::{Opened, open};
 use super::queue::Queue;
 use super::{Answer, Client, Failure, Plan, Started};
-use crate::connection::{Connection, End, Owner, Task};
+use crate::connection::{Broadcasts, Connection, End, Owner, Task};
 use crate::error::Unsent;
 use crate::events::{ErrorInfo, Event, Ticket};
 use crate::log;
@@ -269,6 +269,10 @@ impl Owner for Link {
     }
 
     fn closed(&self, _: i32) {}
+
+    fn broadcasts(&self) -> Option<Arc<Broadcasts>> {
+        None
+    }
 }
 
 /// Whatever way a run ends, its end is known and its start answered.

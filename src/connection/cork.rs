@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::io::IoSlice;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{Relaxed, Release};
 
 use super::outbox::Stage;
 use super::{Connection, write_compressed};
@@ -92,9 +92,7 @@ impl Cork {
     #[inline]
     fn collect(&mut self, kind: Kind, payload: &[u8]) -> Option<()> {
         let connection = &*self.connection;
-        if connection.is_touched.load(Acquire)
-            || (kind == Kind::Text && utf8::check(payload).is_err())
-        {
+        if connection.has_more() || (kind == Kind::Text && utf8::check(payload).is_err()) {
             return None;
         }
         let surely = self.frames.len() + payload.len() + MAX_HEADER;
@@ -131,7 +129,7 @@ impl Cork {
         let connection = &self.connection;
         let mut outgoing = connection.outgoing.try_lock()?;
         // What was compressed before has its place in the outbox, and this would pass it.
-        if connection.is_touched.load(Acquire) {
+        if connection.has_more() {
             return None;
         }
         let (role, start) = (connection.settings.role, self.frames.len());

@@ -5,6 +5,8 @@ use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use crate::protocol::Kind;
+
 /// What has passed through one connection, or through many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -114,6 +116,28 @@ pub struct Taken {
     pub bytes: u64,
     pub pings: u32,
     pub pongs: u32,
+}
+
+impl Taken {
+    /// Counts a message.
+    pub fn count(&mut self, kind: Kind, payload_size: usize) {
+        match kind {
+            Kind::Ping => self.pings += 1,
+            Kind::Pong => self.pongs += 1,
+            Kind::Text | Kind::Binary => {
+                self.messages += 1;
+                self.bytes += payload_size as u64;
+            }
+        }
+    }
+
+    /// Counts what was counted elsewhere.
+    pub fn add(&mut self, more: Taken) {
+        self.messages += more.messages;
+        self.bytes += more.bytes;
+        self.pings += more.pings;
+        self.pongs += more.pongs;
+    }
 }
 
 impl Passed {

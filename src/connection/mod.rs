@@ -2,6 +2,7 @@
 //! Does not know who accepted or dialled it.
 
 mod about;
+mod broadcast;
 mod closing;
 mod cork;
 mod counters;
@@ -11,8 +12,9 @@ mod task;
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool, AtomicUsize,
-    Ordering::{Relaxed, Release},
+    Ordering::{Acquire, Relaxed, Release},
 };
+use std::task::Waker;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -25,12 +27,13 @@ use crate::protocol::deflate::{self, Agreed, CompressionError, Outgoing, Shape, 
 use crate::protocol::frame::{self, MAX_CONTROL, Opcode};
 use crate::protocol::receiver::Limits;
 use crate::protocol::{Kind, Role, close, utf8};
-use crate::transport::Stream;
+use crate::transport::{Home, Stream, Wakes};
 
 use about::About;
+pub use broadcast::{Audience, Broadcasts};
 pub use counters::Counters;
 use counters::Passed;
-use outbox::{Outbox, Stage, unlock_and_wake};
+use outbox::{Outbox, Stage, unlock_and, unlock_and_wake};
 pub use task::{End, Task};
 
 /// What a connection is allowed and obliged to do.
@@ -71,6 +74,8 @@ pub trait Owner: Send + Sync {
     fn closing(&self, client: i32, end: &End, unsent: Unsent) -> Unsent;
     /// The "close" event was posted.
     fn closed(&self, client: i32);
+    /// What it tells many of its connections at once; none if it does not.
+    fn broadcasts(&self) -> Option<Arc<Broadcasts>>;
 }
 
 /// What a send did.
@@ -105,6 +110,8 @@ pub struct Encoded<'a> {
     receipt: Option<Receipt>,
     plain: Option<Bytes>,
     compressed: Vec<(Shape, Compressed)>,
+    /// How often it was compressed for one connection alone, whose context counts.
+    alone: usize,
 }
 
 /// A frame that is compressed, or none where that does not make it smaller; and its payload's length.
@@ -120,7 +127,13 @@ impl<'a> Encoded<'a> {
             receipt,
             plain: None,
             compressed: Vec::new(),
+            alone: 0,
         })
+    }
+
+    /// How often it was encoded.
+    pub fn times(&self) -> usize {
+        usize::from(self.plain.is_some()) + self.compressed.len() + self.alone
     }
 
     /// The frame for one connection and the length of its payload.
@@ -208,6 +221,9 @@ pub struct Connection {
     /// Bytes that inline callbacks have sent since the outbox was told how much is under way.
     collected: AtomicUsize,
     owner: Arc<dyn Owner>,
+    broadcasts: Option<Arc<Broadcasts>>,
+    /// Where its task lives.
+    home: Home,
     about: About,
     /// Milliseconds since 1970.
     connected_at: u64,
@@ -217,7 +233,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection whose handshake is done; [`Task::new`] brings it to life.
+    /// A connection whose handshake is done, on its network thread; [`Task::new`] brings it to life.
     pub fn new(
         client: i32,
         source: Arc<Source>,
@@ -245,7 +261,9 @@ impl Connection {
             is_closing: AtomicBool::new(false),
             is_touched: AtomicBool::new(false),
             collected: AtomicUsize::new(0),
+            broadcasts: owner.broadcasts(),
             owner,
+            home: Home::here(),
             about: About::new(info),
             connected_at: now_ms(),
             passed: Passed::default(),
@@ -259,7 +277,13 @@ impl Connection {
     pub fn send(&self, kind: Kind, payload: &[u8], receipt: Option<&Receipt>) -> Result<Sent> {
         check(kind, payload)?;
         self.check_receipt(receipt)?;
-        self.put(kind, payload, self.settings.send_queue, receipt)
+        self.put(
+            kind,
+            payload,
+            self.settings.send_queue,
+            receipt,
+            Waker::wake,
+        )
     }
 
     /// Queues a message, however much waits already, before anybody else can send.
@@ -269,7 +293,7 @@ impl Connection {
         payload: &[u8],
         receipt: Option<&Receipt>,
     ) -> Result<Sent> {
-        self.put(kind, payload, usize::MAX, receipt)
+        self.put(kind, payload, usize::MAX, receipt, Waker::wake)
     }
 
     /// A host that does not take its events gets no more of them by sending.
@@ -282,13 +306,30 @@ impl Connection {
         self.outbox.lock().handed_over()
     }
 
+    /// Puts what its owner has told many before into the outbox, so that what follows does not overtake it.
+    #[inline]
+    fn catch_up(&self) {
+        if let Some(broadcasts) = &self.broadcasts {
+            broadcasts.settle();
+        }
+    }
+
+    /// Whether somebody has put something into the outbox since the present inline delivery began, or is about to.
+    #[inline]
+    fn has_more(&self) -> bool {
+        let broadcasts = self.broadcasts.as_ref();
+        self.is_touched.load(Acquire) || broadcasts.is_some_and(|known| known.is_waiting())
+    }
+
     fn put(
         &self,
         kind: Kind,
         payload: &[u8],
         limit: usize,
         receipt: Option<&Receipt>,
+        wake: impl FnOnce(Waker),
     ) -> Result<Sent> {
+        self.catch_up();
         let role = self.settings.role;
         let length = frame::frame_length(role, payload.len());
         if self.compresses(kind, payload.len()) {
@@ -305,24 +346,31 @@ impl Connection {
                         })
                         .map_err(compression_error)
                     },
+                    wake,
                 );
             }
         }
         if length > LONG_UNDER_LOCK {
-            return self.send_written((kind, length, limit), payload.len(), receipt, |frames| {
-                frame::encode(role, kind.into(), payload, frames);
-                Ok(payload.len())
-            });
+            return self.send_written(
+                (kind, length, limit),
+                payload.len(),
+                receipt,
+                |frames| {
+                    frame::encode(role, kind.into(), payload, frames);
+                    Ok(payload.len())
+                },
+                wake,
+            );
         }
         let mut outbox = self.outbox.lock();
         self.admit(&mut outbox, kind, length, limit)?;
         outbox.append(length, |frames| {
             frame::encode(role, kind.into(), payload, frames);
         });
-        outbox.count(kind, payload.len());
+        outbox.taken.count(kind, payload.len());
         outbox.confirm(receipt);
         let end = outbox.end();
-        unlock_and_wake(outbox);
+        unlock_and(outbox, wake);
         Ok(Sent {
             end,
             ..Sent::plain(payload.len())
@@ -336,6 +384,7 @@ impl Connection {
         payload_size: usize,
         receipt: Option<&Receipt>,
         write: impl FnOnce(&mut Vec<u8>) -> Result<usize>,
+        wake: impl FnOnce(Waker),
     ) -> Result<Sent> {
         self.admit(&mut self.outbox.lock(), kind, length, limit)?;
         let mut frames = Vec::new();
@@ -345,10 +394,10 @@ impl Connection {
         // Again: an inline delivery may have begun meanwhile.
         self.is_touched.store(true, Release);
         outbox.append_written(frames);
-        outbox.count(kind, payload_size);
+        outbox.taken.count(kind, payload_size);
         outbox.confirm(receipt);
         let end = outbox.end();
-        unlock_and_wake(outbox);
+        unlock_and(outbox, wake);
         Ok(Sent {
             wire_size,
             end,
@@ -356,27 +405,30 @@ impl Connection {
         })
     }
 
-    /// Queues a message that goes to others too.
-    pub fn send_encoded(&self, message: &mut Encoded<'_>) -> Result<Sent> {
-        let shape = match self.compresses(message.kind, message.payload.len()) {
+    /// Queues a message that goes to others too, behind what its owner has told many before.
+    fn send_encoded(&self, message: &mut Encoded<'_>, wakes: &mut Wakes) -> Result<Sent> {
+        let wake = |waker| wakes.add(self.home, waker);
+        let (kind, payload, limit) = (message.kind, message.payload, self.settings.send_queue);
+        let shape = match self.compresses(kind, payload.len()) {
             false => None,
             true if self.shared_shape.is_none() => {
-                return self.send(message.kind, message.payload, message.receipt.as_ref());
+                message.alone += 1;
+                self.check_receipt(message.receipt.as_ref())?;
+                return self.put(kind, payload, limit, message.receipt.as_ref(), wake);
             }
             true => self.shared_shape,
         };
         let (frame, wire_size) = message.frame(shape)?;
         self.check_receipt(message.receipt.as_ref())?;
         let mut outbox = self.outbox.lock();
-        let limit = self.settings.send_queue;
-        self.admit(&mut outbox, message.kind, frame.len(), limit)?;
+        self.admit(&mut outbox, kind, frame.len(), limit)?;
         outbox.append_shared(&frame);
-        outbox.count(message.kind, message.payload.len());
+        outbox.taken.count(kind, payload.len());
         outbox.confirm(message.receipt.as_ref());
-        unlock_and_wake(outbox);
+        unlock_and(outbox, wake);
         Ok(Sent {
             wire_size,
-            ..Sent::plain(message.payload.len())
+            ..Sent::plain(payload.len())
         })
     }
 
@@ -441,6 +493,7 @@ impl Connection {
 
     /// Begins the close handshake; false if it has begun already.
     pub fn close(&self, code: u16, reason: &str) -> bool {
+        self.catch_up();
         let mut outbox = self.outbox.lock();
         self.is_touched.store(true, Release);
         let begins = outbox.begin_close(self.settings.role, code, reason);
@@ -480,6 +533,7 @@ impl Connection {
 
     /// How far it has come, and what has passed through it.
     pub fn report(&self) -> Report {
+        self.catch_up();
         let outbox = self.outbox.lock();
         let (stage, buffered, taken) = (outbox.stage, self.queued(&outbox), outbox.taken);
         drop(outbox);

@@ -10,7 +10,7 @@ use parking_lot::MutexGuard;
 
 use super::counters::Taken;
 use crate::error::{Receipt, Unsent};
-use crate::protocol::{Kind, Role, close, frame};
+use crate::protocol::{Role, close, frame};
 use crate::spare::ROOMS;
 
 /// How far the connection's sending side has come.
@@ -162,18 +162,6 @@ impl Outbox {
         self.waiting_bytes + self.in_flight
     }
 
-    /// Counts a message that was taken.
-    pub fn count(&mut self, kind: Kind, payload_size: usize) {
-        match kind {
-            Kind::Ping => self.taken.pings += 1,
-            Kind::Pong => self.taken.pongs += 1,
-            Kind::Text | Kind::Binary => {
-                self.taken.messages += 1;
-                self.taken.bytes += payload_size as u64;
-            }
-        }
-    }
-
     /// The host wants to be told once what was added last has left.
     pub fn confirm(&mut self, receipt: Option<&Receipt>) {
         if let Some(receipt) = receipt {
@@ -319,10 +307,15 @@ impl Frames {
 }
 
 /// Ends the lock and wakes the task, in this order: it would run into the lock.
-pub fn unlock_and_wake(mut outbox: MutexGuard<'_, Outbox>) {
+pub fn unlock_and_wake(outbox: MutexGuard<'_, Outbox>) {
+    unlock_and(outbox, Waker::wake);
+}
+
+/// Ends the lock, and has the task woken if it sleeps.
+pub fn unlock_and(mut outbox: MutexGuard<'_, Outbox>, wake: impl FnOnce(Waker)) {
     let waker = outbox.waker.take();
     drop(outbox);
     if let Some(waker) = waker {
-        waker.wake();
+        wake(waker);
     }
 }

@@ -177,6 +177,7 @@ impl Task {
         }
         self.confirm();
         let role = self.settings().role;
+        self.connection.catch_up();
         let (by_host, unsent) = {
             let mut outbox = self.connection.outbox.lock();
             self.connection.settle(&mut outbox, self.writing.len());
@@ -281,7 +282,7 @@ impl Task {
             outbox.append(length, |frames| {
                 frame::encode(role, Opcode::Pong, &pong, frames);
             });
-            outbox.count(Kind::Pong, 0);
+            outbox.taken.count(Kind::Pong, 0);
         }
         if outbox.is_empty() {
             let is_drained = std::mem::take(&mut outbox.wants_drain);
@@ -638,7 +639,7 @@ impl Task {
         outbox.append(frame::frame_length(role, 0), |frames| {
             frame::encode(role, Opcode::Ping, b"", frames);
         });
-        outbox.count(Kind::Ping, 0);
+        outbox.taken.count(Kind::Ping, 0);
         drop(outbox);
         self.ping_sent.get_or_insert(now);
         if self.pongs_due == 0 {
@@ -803,7 +804,7 @@ impl Inbox<'_> {
         outbox.append(length, |frames| {
             frame::encode(role, Opcode::Pong, payload, frames);
         });
-        outbox.count(Kind::Pong, 0);
+        outbox.taken.count(Kind::Pong, 0);
     }
 
     /// The host asked for a close, perhaps in the callback of the message before.

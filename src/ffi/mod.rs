@@ -12,6 +12,7 @@ mod glue;
 mod library;
 mod server;
 mod status;
+mod topics;
 
 pub use admission::*;
 pub use client::*;
@@ -19,3 +20,4 @@ pub use events::*;
 pub use library::*;
 pub use server::*;
 pub use status::*;
+pub use topics::*;

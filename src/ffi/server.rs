@@ -79,11 +79,13 @@ pub unsafe extern "system" fn wsplug_server_send(
     unsafe {
         command(reply, || {
             let (kind, data) = (self::kind(kind)?, bytes(data, length)?);
+            let options = text("options", options)?;
             Ok(api::server_send(
                 server,
                 kind,
                 data,
-                text("options", options)?,
+                options,
+                !reply.is_null(),
             ))
         })
     }

@@ -100,9 +100,10 @@ fn start_thread(number: usize) -> std::io::Result<(Running, Handle)> {
         .name(format!("wsplug-net-{number}"))
         .spawn(move || {
             platform::prepare_thread();
-            mark_network_thread();
+            let mark = mark_network_thread(runtime.handle().clone());
             begin_turns();
             let deadline = runtime.block_on(stopped).unwrap_or_else(|_| Instant::now());
+            drop(mark);
             // What ends with the event loop is posted outside of any turn.
             end_turns();
             let patience = deadline

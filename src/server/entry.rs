@@ -215,6 +215,7 @@ impl Visit {
         let admitted = Admitted {
             info,
             agreed,
+            topics: acceptance.topics.unwrap_or_else(|| plan.topics.clone()),
             seat,
             rest,
             question,
@@ -242,6 +243,8 @@ async fn departure(stream: &Stream, rest: &mut Vec<u8>) {
 struct Admitted {
     info: OpenInfo,
     agreed: Option<Agreed>,
+    /// To what it is subscribed.
+    topics: Vec<String>,
     seat: Seat,
     /// What came behind the request.
     rest: Vec<u8>,
@@ -254,6 +257,7 @@ fn open(session: &Session, stream: Stream, socket: SocketGuard, admitted: Admitt
     let Admitted {
         info,
         agreed,
+        topics,
         seat,
         rest,
         question,
@@ -291,13 +295,17 @@ fn open(session: &Session, stream: Stream, socket: SocketGuard, admitted: Admitt
                 connection
             }
         };
-        clients.insert(connection.client, (connection.clone(), seat));
+        clients.insert(connection.clone(), seat);
         server.tally.opened();
         connection
     };
     if session.is_stopped() {
         // The host was asked and is owed an end; `stop` has not seen it.
         connection.close(close::GOING_AWAY, "the server is stopping");
+    }
+    for topic in &topics {
+        // Fails only where the server was stopped meanwhile.
+        let _ = server.subscribe(&connection, topic, usize::MAX);
     }
     let source = connection.source.clone();
     let task = Task::new(connection, rest);

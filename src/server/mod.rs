@@ -14,6 +14,7 @@ mod question;
 mod service;
 mod session;
 mod tally;
+mod topics;
 mod verifier;
 mod visit;
 
@@ -25,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::connection::{Connection, End, Owner, Settings};
+use crate::connection::{Audience, Broadcasts, Connection, End, Owner, Settings};
 use crate::error::{Error, Result, Unsent};
 use crate::events::Source;
 use crate::protocol::upgrade::Origins;
@@ -40,6 +41,8 @@ use service::Service;
 use session::{Seat, Session, Sockets};
 pub use tally::Report;
 use tally::Tally;
+pub use topics::Subscription;
+use topics::Topics;
 
 /// What one start needs to know.
 #[derive(Clone)]
@@ -80,6 +83,8 @@ pub struct Plan {
     pub files: Vec<(String, PathBuf)>,
     /// The path that tells whether the server is there.
     pub health: Option<String>,
+    /// To what each new client is subscribed.
+    pub topics: Vec<String>,
     /// How connections behave.
     pub settings: Arc<Settings>,
 }
@@ -132,6 +137,31 @@ pub trait Registrar: Send + Sync {
     fn remove(&self, client: i32);
 }
 
+/// The connections that the host has not been told the end of.
+#[derive(Default)]
+struct Clients {
+    by_ref: BTreeMap<i32, (Arc<Connection>, Seat)>,
+    /// All of them, as long as none comes or goes.
+    everybody: Option<Arc<Audience>>,
+}
+
+impl Clients {
+    fn insert(&mut self, connection: Arc<Connection>, seat: Seat) {
+        self.everybody = None;
+        self.by_ref.insert(connection.client, (connection, seat));
+    }
+
+    fn remove(&mut self, client: i32) -> Option<(Arc<Connection>, Seat)> {
+        self.everybody = None;
+        self.by_ref.remove(&client)
+    }
+
+    fn all(&self) -> Vec<Arc<Connection>> {
+        let all = self.by_ref.values();
+        all.map(|(connection, _)| connection.clone()).collect()
+    }
+}
+
 /// A server.
 pub struct Server {
     /// The ref.
@@ -140,7 +170,10 @@ pub struct Server {
     pub source: Arc<Source>,
     registrar: &'static dyn Registrar,
     session: Mutex<Option<(Arc<Session>, Arc<Port>)>>,
-    clients: Mutex<BTreeMap<i32, (Arc<Connection>, Seat)>>,
+    clients: Mutex<Clients>,
+    topics: Topics,
+    /// What is said to many of the clients.
+    pub broadcasts: Arc<Broadcasts>,
     tally: Tally,
     service: Service,
     /// Whether new clients are refused for now.
@@ -159,7 +192,9 @@ impl Server {
             source,
             registrar,
             session: Mutex::new(None),
-            clients: Mutex::new(BTreeMap::new()),
+            clients: Mutex::default(),
+            topics: Topics::default(),
+            broadcasts: Arc::default(),
             tally: Tally::default(),
             service: Service::default(),
             is_blocked: AtomicBool::new(false),
@@ -223,33 +258,42 @@ impl Server {
 
     /// The connections that the host has not been told the end of, in the order of their refs.
     pub fn connections(&self) -> Vec<Arc<Connection>> {
-        let clients = self.clients.lock();
-        clients
-            .values()
-            .map(|(connection, _)| connection.clone())
-            .collect()
+        self.clients.lock().all()
+    }
+
+    /// The same, to tell them something.
+    pub fn everybody(&self) -> Arc<Audience> {
+        let mut clients = self.clients.lock();
+        if clients.everybody.is_none() {
+            clients.everybody = Some(Audience::new(clients.all()));
+        }
+        clients.everybody.clone().unwrap_or_default()
     }
 
     /// One of its connections.
     pub fn connection(&self, client: i32) -> Option<Arc<Connection>> {
         let clients = self.clients.lock();
-        clients
-            .get(&client)
-            .map(|(connection, _)| connection.clone())
+        let found = clients.by_ref.get(&client);
+        found.map(|(connection, _)| connection.clone())
     }
 }
 
 impl Owner for Server {
-    fn closing(&self, _: i32, _: &End, unsent: Unsent) -> Unsent {
+    fn closing(&self, client: i32, _: &End, unsent: Unsent) -> Unsent {
+        self.topics.leave(client);
         unsent
     }
 
     fn closed(&self, client: i32) {
-        let removed = self.clients.lock().remove(&client);
+        let removed = self.clients.lock().remove(client);
         if let Some((connection, _)) = &removed {
             self.tally.gone(connection);
         }
         drop(removed);
         self.registrar.remove(client);
+    }
+
+    fn broadcasts(&self) -> Option<Arc<Broadcasts>> {
+        Some(self.broadcasts.clone())
     }
 }

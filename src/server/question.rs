@@ -26,6 +26,8 @@ pub struct Acceptance {
     pub protocol: Option<String>,
     /// Further headers of the answer.
     pub headers: Vec<(String, String)>,
+    /// To what it is subscribed; not given: as each client of the server.
+    pub topics: Option<Vec<String>>,
 }
 
 /// A client that waits, under the ref that its connection will have.

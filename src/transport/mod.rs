@@ -9,7 +9,7 @@ pub mod tls;
 
 pub use connect::{connect, connect_unix, resolve};
 pub use listen::{CAN_REUSE_PORT, Listener, addresses, bind};
-pub use threads::{Threads, is_network_thread, mark_network_thread, spawn_on};
+pub use threads::{Home, Threads, Wakes, is_network_thread, mark_network_thread, spawn_on};
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice, IoSliceMut};

@@ -516,6 +516,13 @@ static int32_t perform(struct call *c)
     IS("client_get_value") return value(c, wsplug_client_get_value);
     IS("client_messages") return wsplug_client_messages(number(c, 1), text(c, 2), c->want);
 
+    IS("client_subscribe") return wsplug_client_subscribe(number(c, 1), text(c, 2), c->want);
+    IS("client_unsubscribe") return wsplug_client_unsubscribe(number(c, 1), text(c, 2), c->want);
+    IS("server_publish") {
+        const void *bytes = data(c, 4, 2);
+        return wsplug_server_publish(number(c, 1), text(c, 2), number(c, 3), bytes, c->length, text(c, 5), c->want);
+    }
+
     IS("client_find") return wsplug_client_find(text(c, 1), out(c, 2));
     IS("client_receive") return receive(c);
 
