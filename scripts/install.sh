@@ -1,6 +1,10 @@
 #!/bin/bash
 # Installs what the build and the tests need, by package name; what is there already is left alone.
+<<<<<<< HEAD
 #   install.sh [rust|c|cpp|chromium|python|node|csharp|lua|java|pascal|proxies|autobahn]...    (default: all of them)
+=======
+#   install.sh [rust|c|curl|chromium|python|node|proxies|autobahn]...    (default: all of them)
+>>>>>>> 601a1df (Serve folders, conditions, ranges, metrics and CORS beside WebSocket, on connections that are kept)
 # System packages come through apt (as root or with sudo); the rest goes into ${WSPLUG_PEERS:-~/.cache/wsplug}.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -8,7 +12,8 @@ peers=${WSPLUG_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/wsplug}
 rust_needed=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$here/../Cargo.toml")
 PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
 
-has() { command -v "$1" >/dev/null; }
+# A program, not one of the functions here.
+has() { type -P "$1" >/dev/null; }
 
 apt_get() {
     local sudo=
@@ -52,6 +57,8 @@ c() {
     has gcc && has g++ && has make && has valgrind && [ -e /usr/include/stdlib.h ] ||
         apt gcc g++ libc6-dev make valgrind
 }
+
+curl() { has curl || apt curl; }
 
 chromium() { has chromium && has certutil || apt chromium libnss3-tools; }
 
@@ -112,8 +119,13 @@ autobahn() {
 
 for part in "${@:-all}"; do
     case $part in
+<<<<<<< HEAD
         all) rust; c; cpp; chromium; python; node; csharp; lua; java; pascal; proxies; autobahn ;;
         rust | c | cpp | chromium | python | node | csharp | lua | java | pascal | proxies | autobahn) "$part" ;;
+=======
+        all) rust; c; curl; chromium; python; node; proxies; autobahn ;;
+        rust | c | curl | chromium | python | node | proxies | autobahn) "$part" ;;
+>>>>>>> 601a1df (Serve folders, conditions, ranges, metrics and CORS beside WebSocket, on connections that are kept)
         *) echo "install.sh: nothing is called '$part'" >&2; exit 2 ;;
     esac
 done

@@ -573,6 +573,79 @@ mod server {
         assert_eq!(Peer::http(denied.port, head).unwrap().status, 403);
     }
 
+    fn get(port: u16, path: &str, headers: &str) -> adversary::Response {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n");
+        Peer::http(port, head).unwrap()
+    }
+
+    #[test]
+    fn metrics() {
+        let server = Server::start(json!({"metrics": "/metrics"}));
+        let _peer = Peer::client(server.port);
+        server.event("open");
+        let response = get(server.port, "/metrics", "");
+        assert_eq!(
+            response.header("content-type"),
+            Some("text/plain; version=0.0.4; charset=utf-8")
+        );
+        let line = format!("wsplug_clients{{server=\"{}\"}} 1\n", server.reference);
+        assert!(String::from_utf8(response.body).unwrap().contains(&line));
+    }
+
+    #[test]
+    fn file_headers() {
+        let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("headed.html");
+        std::fs::write(&file, "").unwrap();
+        let headers = json!({"cache-control": "max-age=60", "Link": ["</a>", "</b>"]});
+        let files = json!({"/": file.to_str().unwrap()});
+        let server = Server::start(json!({"files": files, "fileHeaders": headers}));
+        let response = get(server.port, "/", "");
+        assert_eq!(response.header("cache-control"), Some("max-age=60"));
+        assert_eq!(response.head.matches("cache-control:").count(), 1);
+        assert_eq!(response.head.matches("link: </").count(), 2);
+    }
+
+    #[test]
+    fn cors() {
+        let from = "Origin: https://a.example\r\n";
+        let allowed = |options: Value| {
+            let server = Server::start(options);
+            let response = get(server.port, "/health", from);
+            assert_eq!(response.status, 200);
+            let header = response.header("access-control-allow-origin");
+            header.map(str::to_owned)
+        };
+        let health = "/health";
+        assert_eq!(allowed(json!({"health": health})), None);
+        let listed = json!({"health": health, "cors": ["https://a.example"]});
+        assert_eq!(allowed(listed).as_deref(), Some("https://a.example"));
+        let others = json!({"health": health, "cors": ["https://b.example"]});
+        assert_eq!(allowed(others), None);
+        let all = json!({"health": health, "cors": "*"});
+        assert_eq!(allowed(all).as_deref(), Some("*"));
+    }
+
+    #[test]
+    fn max_http_connections() {
+        let server = Server::start(json!({"health": "/health", "maxHttpConnections": 1}));
+        let mut first = Peer::tcp(server.port);
+        first.send_bytes(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert_eq!(first.response(PROMPTLY).unwrap().status, 200);
+        assert_eq!(get(server.port, "/health", "").status, 200);
+        assert!(first.ends(PROMPTLY));
+    }
+
+    #[test]
+    fn http_idle_timeout_ms() {
+        let server = Server::start(json!({"health": "/health", "httpIdleTimeoutMs": 100}));
+        let mut peer = Peer::tcp(server.port);
+        peer.send_bytes(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert_eq!(peer.response(PROMPTLY).unwrap().status, 200);
+        let began = Instant::now();
+        assert!(peer.ends(PROMPTLY));
+        assert!(began.elapsed() >= Duration::from_millis(90));
+    }
+
     #[test]
     fn require_protocol() {
         let server = Server::start(json!({"protocols": ["soap"], "requireProtocol": true}));

@@ -78,6 +78,8 @@ impl Config<ServerOptions> {
                 tls: tls.transpose()?,
                 trusted: own.trusted_proxies.clone(),
                 proxy_protocol: own.proxy_protocol,
+                max_guests: own.max_guests.0 as usize,
+                idle_timeout: millis(own.idle_timeout),
             },
             max_connections: own.max_connections.0 as usize,
             max_per_ip: own.max_per_ip.0 as usize,
@@ -92,11 +94,16 @@ impl Config<ServerOptions> {
             ask: (own.admission == Admission::Ask).then(|| millis(own.admission_timeout)),
             max_requests: own.max_requests.0 as usize,
             tells_refused: own.refused,
-            files: own.files.0.clone(),
-            health: own
-                .health
-                .as_ref()
-                .and_then(|paths| paths.0.first().cloned()),
+            files: own
+                .files
+                .0
+                .iter()
+                .map(|(path, target)| server::Mount::new(path, target))
+                .collect(),
+            file_headers: own.file_headers.0.clone(),
+            health: first(&own.health),
+            metrics: first(&own.metrics),
+            cors: own.cors.clone(),
             topics: own.topics.0.clone(),
             settings: self.settings(false),
         })
@@ -338,6 +345,10 @@ impl<T: Options> Config<T> {
         groups.extend(more);
         ignored(given, &groups)
     }
+}
+
+fn first(paths: &Option<Paths>) -> Option<String> {
+    paths.as_ref().and_then(|paths| paths.0.first().cloned())
 }
 
 fn millis<const MIN: i64, const MAX: i64>(number: Int<MIN, MAX>) -> Duration {

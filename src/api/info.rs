@@ -141,7 +141,9 @@ fn show_server(server: &Server, report: &server::Report) -> Map<String, Value> {
     fields.insert("blocked".into(), config.blocked.into());
     fields.insert("clients".into(), report.clients.into());
     fields.insert("pendingHandshakes".into(), report.pending.into());
+    fields.insert("httpConnections".into(), report.guests.into());
     fields.insert("opened".into(), report.opened.into());
+    fields.insert("httpRequests".into(), report.answered.into());
     fields.insert("refused".into(), json!(report.refused));
     let topics = server.topics().into_iter();
     let topics: Map<String, Value> = topics

@@ -167,10 +167,20 @@ options! {
         "topics" topics: Topics = Topics::default();
         /// Topics that one client may be subscribed to.
         "maxTopics" max_topics: Int<1, 1_000_000> = Int(1000);
-        /// Files that plain GETs for exactly these paths are answered with, read anew each time; GETs for other paths get 404.
+        /// What plain GETs and HEADs at these paths are answered with: a file, or a folder with all that is in it (docs/http.md). Whether it is a folder is looked at when the server starts; files are read anew each time. Other paths get 404.
         "files" files: Files = Files::default();
+        /// Header fields of each answer with a file, instead of those of the same name that it would have: {"Cache-Control":"max-age=3600"}.
+        "fileHeaders" file_headers: HeaderFields = HeaderFields::default();
         /// A path at which plain GETs and HEADs are answered with 200 as long as the server is started.
         "health" health: Option<Paths> = None;
+        /// A path at which plain GETs are answered with the server's counters, as Prometheus reads them. Where `auth` is set, only for who may connect.
+        "metrics" metrics: Option<Paths> = None;
+        /// Whose browser pages may read, by fetch, what `files`, `health` and `metrics` answer: "*" (all), or a list of origins. [] is only those of this host and port.
+        "cors" cors: Origins = Origins::List(Vec::new());
+        /// Connections that ask for anything but a WebSocket; beyond, the one that has waited longest for its next request is closed, and where none waits the new one gets 503.
+        "maxHttpConnections" max_guests: Int<1, 10_000_000> = Int(1000);
+        /// Milliseconds that such a connection is kept for its next request.
+        "httpIdleTimeoutMs" idle_timeout: Int<1, 3_600_000> = Int(10_000);
         /// How often "service" comes, counted from the end of the one before: milliseconds, or a text such as "20 s", "10 ms" or "1 min". 0: never.
         "interval" interval: Interval = Interval::default();
         /// Refuses new connections with 503, and keeps those that are there.

@@ -517,7 +517,7 @@ impl OptionValue for Files {
         for (path, file) in object {
             let Some(file) = file.as_str().filter(|file| !file.is_empty()) else {
                 return Err(format!(
-                    "\"{path}\" must name a file, not {}",
+                    "\"{path}\" must name a file or a folder, not {}",
                     type_of(file)
                 ));
             };
@@ -539,7 +539,7 @@ impl OptionValue for Files {
     }
 
     fn expected() -> String {
-        "an object such as {\"/\":\"chat.html\"}".into()
+        "an object such as {\"/\":\"chat.html\",\"/app/\":\"app\"}".into()
     }
 }
 

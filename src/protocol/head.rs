@@ -116,6 +116,11 @@ impl Request {
             .and_then(|length| length.parse().ok())
     }
 
+    /// Whether something follows the head that belongs to this request.
+    pub fn has_body(&self) -> bool {
+        self.headers.get("Transfer-Encoding").is_some() || self.content_length().unwrap_or(0) > 0
+    }
+
     fn path_and_query(&self) -> &str {
         self.absolute_target()
             .map_or(self.target.as_str(), |(_, path)| path)
@@ -269,6 +274,12 @@ impl Refusal {
         self
     }
 
+    /// The body.
+    pub fn text(&self) -> String {
+        let message = || format!("{}\n", self.message);
+        self.body.clone().unwrap_or_else(message)
+    }
+
     /// The bytes for the wire; `head_only` for answers to HEAD.
     pub fn encode(&self, head_only: bool) -> Vec<u8> {
         // RFC 9110 § 7.8: whoever sends Upgrade lists it in Connection.
@@ -277,8 +288,7 @@ impl Refusal {
             .iter()
             .any(|(name, _)| name.eq_ignore_ascii_case("Upgrade"));
         let connection = if upgrade { "Upgrade, close" } else { "close" };
-        let message = format!("{}\n", self.message);
-        let body = self.body.as_ref().unwrap_or(&message);
+        let body = self.text();
         let phrase = reason_phrase(self.status);
         let mut text = format!("HTTP/1.1 {} {phrase}\r\n", self.status);
         let has_type = |(name, _): &(String, String)| name.eq_ignore_ascii_case("Content-Type");
@@ -296,7 +306,7 @@ impl Refusal {
         }
         text.push_str("\r\n");
         if has_body && !head_only {
-            text.push_str(body);
+            text.push_str(&body);
         }
         text.into_bytes()
     }
@@ -485,6 +495,8 @@ pub fn reason_phrase(status: u16) -> &'static str {
         408 => "Request Timeout",
         409 => "Conflict",
         410 => "Gone",
+        411 => "Length Required",
+        412 => "Precondition Failed",
         413 => "Content Too Large",
         416 => "Range Not Satisfiable",
         426 => "Upgrade Required",

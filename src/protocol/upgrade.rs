@@ -67,7 +67,7 @@ pub fn check_request(request: &Request) -> Result<Upgrade, Refusal> {
     if !headers.contains_token("Connection", "Upgrade") {
         return Err(bad("the Connection header does not name Upgrade"));
     }
-    if headers.get("Transfer-Encoding").is_some() || request.content_length().unwrap_or(0) > 0 {
+    if request.has_body() {
         return Err(bad("an upgrade request must not have a body"));
     }
     match once(headers, "Sec-WebSocket-Version") {

@@ -43,10 +43,19 @@ pub async fn admit(
         let message = format!("one of the sub-protocols {known} must be offered");
         return Err(Refusal::new(400, message).because("protocol"));
     }
-    match plan.auth.examine(&request.headers) {
-        Known::Fits => {}
-        Known::Refused(refusal) => return Err(refusal),
-        Known::Unsure(credentials) => verifier::verify(credentials, caller.ip).await?,
-    }
+    check_login(session, request, caller).await?;
     Seat::take(session, caller.ip)
+}
+
+/// Whether the one who asks is known, where that is asked for.
+pub async fn check_login(
+    session: &Session,
+    request: &Request,
+    caller: &Caller,
+) -> Result<(), Refusal> {
+    match session.plan.auth.examine(&request.headers) {
+        Known::Fits => Ok(()),
+        Known::Refused(refusal) => Err(refusal),
+        Known::Unsure(credentials) => verifier::verify(credentials, caller.ip).await,
+    }
 }

@@ -10,7 +10,7 @@ use super::admission;
 use super::handshake::limited;
 use super::question::{Acceptance, Question, Verdict};
 use super::session::{Seat, Session, SocketGuard, Turn};
-use super::visit::Visit;
+use super::visit::{Visit, refused};
 use crate::connection::{Connection, Task, tls_info};
 use crate::events::{Event, OpenInfo, RequestInfo, Source, TlsInfo};
 use crate::protocol::close;
@@ -154,7 +154,7 @@ impl Visit {
     ) {
         session.server.registrar.remove(question.client);
         session.server.tally.refused(refusal.rule);
-        let info = self.refused(Some(request), refusal);
+        let info = refused(&self.caller, Some(request), refusal);
         question.source.post(Event::Refused(&info));
     }
 

@@ -5,8 +5,8 @@ mod accept;
 mod admission;
 mod auth;
 mod entry;
-mod files;
 mod handshake;
+mod http;
 mod networks;
 mod port;
 mod proxied;
@@ -19,7 +19,6 @@ mod verifier;
 mod visit;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -33,6 +32,7 @@ use crate::protocol::upgrade::Origins;
 use crate::transport::{Threads, spawn_on};
 
 pub use auth::{Auth, Password};
+pub use http::Mount;
 pub use networks::Networks;
 pub use port::Entrance;
 use port::Port;
@@ -79,10 +79,16 @@ pub struct Plan {
     pub tells_refused: bool,
     /// Who may connect at all.
     pub auth: Auth,
-    /// Paths that answer plain GETs with a file.
-    pub files: Vec<(String, PathBuf)>,
+    /// Paths that answer plain GETs with files.
+    pub files: Vec<Mount>,
+    /// Further header fields of these answers.
+    pub file_headers: Vec<(String, String)>,
     /// The path that tells whether the server is there.
     pub health: Option<String>,
+    /// The path that tells what the server has counted.
+    pub metrics: Option<String>,
+    /// Which pages of elsewhere may read what plain GETs are answered with.
+    pub cors: Origins,
     /// To what each new client is subscribed.
     pub topics: Vec<String>,
     /// How connections behave.

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
 use super::accept;
+use super::http::Guests;
 use super::networks::Networks;
 use super::session::{Session, Sockets};
 use crate::error::{Error, Result};
@@ -44,6 +45,10 @@ pub struct Entrance {
     pub trusted: Networks,
     /// Trusted proxies begin with the PROXY protocol.
     pub proxy_protocol: bool,
+    /// Connections that ask for something else than a WebSocket.
+    pub max_guests: usize,
+    /// How long such a connection is kept for its next request.
+    pub idle_timeout: Duration,
 }
 
 impl Entrance {
@@ -65,6 +70,8 @@ impl Entrance {
             ("maxHeaders", self.head.headers == other.head.headers),
             ("trustedProxies", self.trusted == other.trusted),
             ("proxyProtocol", self.proxy_protocol == other.proxy_protocol),
+            ("maxHttpConnections", self.max_guests == other.max_guests),
+            ("httpIdleTimeoutMs", self.idle_timeout == other.idle_timeout),
         ];
         let differs = pairs.into_iter().find(|(_, is_same)| !is_same);
         differs.map(|(option, _)| option)
@@ -85,6 +92,7 @@ pub struct Port {
     /// The members are others.
     pub changed: Notify,
     handshakes: Mutex<Handshakes>,
+    pub guests: Mutex<Guests>,
     /// Those whose request has not told which server they belong to.
     pub sockets: Arc<Sockets>,
 }
@@ -147,6 +155,7 @@ impl Port {
             members: Mutex::new(vec![session.clone()]),
             changed: Notify::new(),
             handshakes: Mutex::new(Handshakes::default()),
+            guests: Mutex::new(Guests::default()),
             sockets: Arc::default(),
         });
         let accepting = spawn_on(&handle, accept::run(port.clone(), handle.clone()));
@@ -189,6 +198,7 @@ impl Port {
             members.retain(|member| !Arc::ptr_eq(member, session));
             members.is_empty()
         };
+        self.guests.lock().leave(session.server.server);
         if !is_last {
             return;
         }
@@ -198,6 +208,7 @@ impl Port {
             accepting.abort();
         }
         self.handshakes.lock().under_way.clear();
+        self.guests.lock().clear();
         self.listener.close();
     }
 

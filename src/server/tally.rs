@@ -16,6 +16,7 @@ pub struct Tally(Mutex<Counted>);
 #[derive(Default)]
 struct Counted {
     opened: u64,
+    answered: u64,
     /// What passed through the connections that are gone.
     gone: Counters,
     refused: BTreeMap<&'static str, u64>,
@@ -24,6 +25,11 @@ struct Counted {
 impl Tally {
     pub fn opened(&self) {
         self.0.lock().opened += 1;
+    }
+
+    /// A request was answered that was for no WebSocket.
+    pub fn answered(&self) {
+        self.0.lock().answered += 1;
     }
 
     pub fn gone(&self, connection: &Connection) {
@@ -45,8 +51,12 @@ pub struct Report {
     pub clients: usize,
     /// Handshakes under way on its port.
     pub pending: usize,
+    /// Connections on its port that ask for something else than a WebSocket.
+    pub guests: usize,
     /// Connections so far.
     pub opened: u64,
+    /// Requests for files, health and metrics that were answered so far.
+    pub answered: u64,
     /// Who was refused, by reason.
     pub refused: BTreeMap<&'static str, u64>,
     /// What passed through all connections so far.
@@ -64,14 +74,19 @@ impl Server {
         let session = self.session.lock();
         let port = session.as_ref().map(|(_, port)| port.number);
         let pending = session.as_ref().map_or(0, |(_, port)| port.pending());
+        let guests = session
+            .as_ref()
+            .map_or(0, |(_, port)| port.guests.lock().count());
         drop(session);
         let mut report = {
             let counted = self.tally.0.lock();
             Report {
                 port,
                 pending,
+                guests,
                 clients: 0,
                 opened: counted.opened,
+                answered: counted.answered,
                 refused: counted.refused.clone(),
                 counters: counted.gone,
                 buffered: 0,

@@ -121,18 +121,24 @@ impl Stream {
     }
 
     /// Appends what is there; 0 is the end. Read through room that the thread keeps, so that `bytes` grows only by what came.
-    pub async fn read_onto(&self, bytes: &mut Vec<u8>) -> io::Result<usize> {
+    pub fn poll_read_onto(
+        &self,
+        context: &mut Context<'_>,
+        bytes: &mut Vec<u8>,
+    ) -> Poll<io::Result<usize>> {
         thread_local! {
             static CHUNK: RefCell<[u8; 4096]> = const { RefCell::new([0; 4096]) };
         }
-        std::future::poll_fn(|context| {
-            CHUNK.with_borrow_mut(|chunk| {
-                let length = ready!(self.poll_read(context, &mut [IoSliceMut::new(chunk)]))?;
-                bytes.extend_from_slice(&chunk[..length]);
-                Poll::Ready(Ok(length))
-            })
+        CHUNK.with_borrow_mut(|chunk| {
+            let length = ready!(self.poll_read(context, &mut [IoSliceMut::new(chunk)]))?;
+            bytes.extend_from_slice(&chunk[..length]);
+            Poll::Ready(Ok(length))
         })
-        .await
+    }
+
+    /// The same, waiting for it.
+    pub async fn read_onto(&self, bytes: &mut Vec<u8>) -> io::Result<usize> {
+        std::future::poll_fn(|context| self.poll_read_onto(context, bytes)).await
     }
 
     /// Fills the buffer, and reads no byte more.

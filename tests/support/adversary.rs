@@ -358,16 +358,21 @@ impl Peer {
         }
     }
 
-    /// An HTTP response with all of its body.
-    pub fn response(&mut self, within: Duration) -> Option<Response> {
-        let deadline = Instant::now() + within;
+    /// An HTTP response as far as one to HEAD goes.
+    pub fn response_head(&mut self, within: Duration) -> Option<Response> {
         let head = String::from_utf8_lossy(&self.head(within)?).to_lowercase();
         let status = head.split(' ').nth(1)?.parse().ok()?;
-        let mut response = Response {
+        Some(Response {
             status,
             head,
             body: Vec::new(),
-        };
+        })
+    }
+
+    /// An HTTP response with all of its body.
+    pub fn response(&mut self, within: Duration) -> Option<Response> {
+        let deadline = Instant::now() + within;
+        let mut response = self.response_head(within)?;
         let length = response
             .header("content-length")
             .and_then(|length| length.parse().ok())
@@ -381,7 +386,10 @@ impl Peer {
     pub fn http(port: u16, request: impl AsRef<[u8]>) -> Option<Response> {
         let mut peer = Peer::tcp(port);
         peer.send_bytes(request.as_ref());
-        peer.response(PROMPTLY)
+        match request.as_ref().starts_with(b"HEAD ") {
+            true => peer.response_head(PROMPTLY),
+            false => peer.response(PROMPTLY),
+        }
     }
 
     /// The bytes up to and with the empty line.
