@@ -110,7 +110,7 @@ fn every_block_is_of_a_language_that_is_checked_or_said_not_to_be() {
     let hosts = read("docs/hosts.md");
     assert!(
         hosts.contains("4D methods are not run")
-            && hosts.contains("| WINDEV, WEBDEV | [WINDEV](#windev) | no |")
+            && hosts.contains("| WINDEV, WEBDEV | [WINDEV](#windev) | no; ")
     );
     let windows = read("docs/windows.md");
     assert!(

@@ -11,7 +11,8 @@
 // the garbage collector would free what the library calls, and let no exception out of them: it would end the process. In a
 // program with windows, set "dispatch":"pump" and call wsplug_pump(0, 0) in a timer: callbacks then run on that timer's thread.
 //
-// The library's name is wsplug: wsplug.dll, libwsplug.so or libwsplug.dylib.
+// The library is looked for as libwsplug.so, libwsplug.dylib or wsplug.dll: on Windows put wsplug64.dll (wsplug32.dll in a 32-bit process)
+// under that name beside the program.
 
 using System;
 using System.Collections.Generic;

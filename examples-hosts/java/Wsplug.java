@@ -11,7 +11,8 @@
 // keep the callbacks alive, without which the garbage collector would free what the library calls, and let no exception
 // out. Where callbacks must run on a thread of yours, set "dispatch":"pump" and call wsplug_pump there.
 //
-// The library's name is wsplug, looked for in the system property jna.library.path and where the system looks.
+// The library (libwsplug.so, libwsplug.dylib, wsplug64.dll) is looked for in the system property jna.library.path and where the
+// system looks.
 
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
@@ -21,6 +22,7 @@ import com.sun.jna.CallbackThreadInitializer;
 import com.sun.jna.Library;
 import com.sun.jna.Native;
 import com.sun.jna.NativeLibrary;
+import com.sun.jna.Platform;
 import com.sun.jna.Pointer;
 import com.sun.jna.ptr.IntByReference;
 import com.sun.jna.ptr.PointerByReference;
@@ -237,7 +239,7 @@ public final class Wsplug {
     static {
         Map<String, Object> options = new HashMap<>();
         options.put(Library.OPTION_STRING_ENCODING, "UTF-8");
-        Native.register(Wsplug.class, NativeLibrary.getInstance("wsplug", options));
+        Native.register(Wsplug.class, NativeLibrary.getInstance(Platform.isWindows() ? "wsplug64" : "wsplug", options));
     }
 
     private Wsplug() {}

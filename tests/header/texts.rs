@@ -22,6 +22,20 @@ fn texts(folder: &str) -> Vec<(String, String)> {
         .collect()
 }
 
+/// WLanguage: the files, and the blocks of the page on hosts.
+fn wlanguage() -> Vec<(String, String)> {
+    let page = fs::read_to_string(cc::project().join("docs/hosts.md")).unwrap();
+    let blocks = page.split("```wlanguage\n").skip(1);
+    let blocks = blocks.map(|rest| {
+        (
+            "docs/hosts.md".to_owned(),
+            rest.split("```").next().unwrap().to_owned(),
+        )
+    });
+    let all = texts("windev").into_iter().chain(blocks);
+    all.map(|(file, text)| (file, code(&text))).collect()
+}
+
 /// What stands between a parenthesis that has just been opened and its end, split at commas or semicolons of its own.
 fn arguments(text: &str, separator: char) -> Vec<String> {
     let (mut depth, mut is_quoted) = (0, false);
@@ -61,9 +75,9 @@ fn code(text: &str) -> String {
 fn wlanguage_calls_functions_of_the_header_with_all_of_their_parameters() {
     let interface = Interface::of(&generate());
     let mut calls = 0;
-    for (file, text) in texts("windev") {
-        for (at, call) in code(&text).match_indices("API(") {
-            let arguments = arguments(&code(&text)[at + call.len()..], ',');
+    for (file, text) in wlanguage() {
+        for (at, call) in text.match_indices("API(") {
+            let arguments = arguments(&text[at + call.len()..], ',');
             let name = arguments[1].trim().trim_matches('"');
             let function = interface.functions.iter().find(|known| known.name == name);
             let function = function.unwrap_or_else(|| panic!("{file}: there is no {name}"));
@@ -81,14 +95,13 @@ fn wlanguage_calls_functions_of_the_header_with_all_of_their_parameters() {
 
 #[test]
 fn wlanguage_calls_procedures_that_are_there() {
-    let texts = texts("windev")
-        .into_iter()
-        .map(|(file, text)| (file, code(&text)));
-    let texts: Vec<_> = texts.collect();
+    let texts = wlanguage();
     let mut known: HashMap<&str, RangeInclusive<usize>> = HashMap::new();
     for (_, text) in &texts {
-        for (at, word) in text.match_indices("PROCEDURE ") {
-            let (name, rest) = text[at + word.len()..].split_once('(').unwrap();
+        for (at, word) in text.match_indices("PROCEDURE WSPlug") {
+            let (name, rest) = text[at + word.len() - "WSPlug".len()..]
+                .split_once('(')
+                .unwrap();
             let parameters = arguments(rest, ',');
             let needed = parameters.iter().filter(|one| !one.contains('=')).count();
             assert!(
