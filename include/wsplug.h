@@ -195,7 +195,7 @@ int32_t WSPLUG_API wsplug_client_set_value(int32_t client, const char *key, cons
 // Writes what was kept under a key to *value, to be freed with wsplug_free; NULL if there is nothing.
 int32_t WSPLUG_API wsplug_client_get_value(int32_t client, const char *key, char **value);
 
-// Replies with how a connection stands, ours or accepted: "state" (connecting, open, closing or closed), where it comes
+// Replies with how a connection stands, ours or accepted: "state" (connecting, open, closing or closed, or asking), where it comes
 // from, what its handshake brought, the round-trip time of the last ping, what waits, and counters. See docs/abi.md.
 int32_t WSPLUG_API wsplug_client_info(int32_t client, char **reply);
 

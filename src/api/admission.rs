@@ -48,6 +48,7 @@ fn accept(client: i32, options: &str) -> Result<Map<String, Value>> {
             protocol: how.protocol,
             headers: how.headers.0,
             topics: how.topics.map(|topics| topics.0),
+            values: how.values.0,
         }),
     )?;
     Ok(done(client, &given, AcceptOptions::NAMES))

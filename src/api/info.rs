@@ -90,7 +90,7 @@ pub fn client_info(client: i32) -> Reply {
                     counters += report.counters;
                     show_connection(&connection, &report, counters, &mut fields);
                 }
-                _ => show_nothing(&counters, &mut fields),
+                _ => show_nothing(&OpenInfo::default(), &counters, &mut fields),
             }
             fields
         }
@@ -101,16 +101,17 @@ pub fn client_info(client: i32) -> Reply {
             fields.insert("server".into(), question.source.server().into());
             fields.insert("name".into(), "".into());
             fields.insert("state".into(), "asking".into());
-            show_nothing(&Counters::default(), &mut fields);
+            let about = question.request.about();
+            show_nothing(&about, &Counters::default(), &mut fields);
             fields
         }
     });
     Reply::of(fields, |fields| reply::object(fields, &[("ref", 0.into())]))
 }
 
-/// What a connection that is not there has.
-fn show_nothing(counters: &Counters, fields: &mut Map<String, Value>) {
-    show_about(&OpenInfo::default(), fields);
+/// What a connection has that is not there, or not yet.
+fn show_nothing(about: &OpenInfo, counters: &Counters, fields: &mut Map<String, Value>) {
+    show_about(about, fields);
     fields.insert("connectedAt".into(), 0.into());
     fields.insert("roundTripMs".into(), Value::Null);
     fields.insert("bufferedAmount".into(), 0.into());

@@ -8,7 +8,7 @@ use super::requests::{ClientAuth, Redirects};
 use super::tls::{ClientTls, ServerTls};
 use super::values::{
     Admission, Deflate, Files, Handle, HeaderFields, Hosts, Int, Int32, Interval, OptionValue,
-    Paths, Protocols, Refs, Seconds, Texts, Topics, nearest,
+    Paths, Protocols, Refs, Seconds, Texts, Topics, Values, nearest,
 };
 use crate::error::{Error, Receipt, Result};
 use crate::events::{Dispatch, POOL_THREADS};
@@ -301,6 +301,8 @@ options! {
         "headers" headers: HeaderFields = HeaderFields::default();
         /// To what the client is subscribed. Not given: as the option `topics` has it.
         "topics" topics: Option<Topics> = None;
+        /// Texts by key that are kept with the connection, as by `wsplug_client_set_value`; there when its "open" is told.
+        "values" values: Values = Values::default();
     }
 }
 

@@ -447,6 +447,37 @@ impl OptionValue for Origins {
     }
 }
 
+/// Texts by key.
+#[derive(Clone, Debug, Default)]
+pub struct Values(pub Vec<(String, String)>);
+
+impl OptionValue for Values {
+    fn read(value: &Value) -> Result<Self, String> {
+        let object = value.as_object().ok_or_else(|| wrong::<Self>(value))?;
+        let values = object.iter().map(|(key, value)| {
+            let problem = |problem| format!("\"{key}\" {problem}");
+            Ok((
+                String::read(&key.as_str().into()).map_err(problem)?,
+                String::read(value).map_err(problem)?,
+            ))
+        });
+        values.collect::<Result<_, String>>().map(Values)
+    }
+
+    fn show(&self) -> Option<Value> {
+        let object: Map<String, Value> = self
+            .0
+            .iter()
+            .map(|(key, value)| (key.clone(), value.as_str().into()))
+            .collect();
+        Some(object.into())
+    }
+
+    fn expected() -> String {
+        "an object of texts".into()
+    }
+}
+
 /// Header fields: each value a text, or an array of texts for a field that comes more than once.
 #[derive(Clone, Debug, Default)]
 pub struct HeaderFields(pub Vec<(String, String)>);

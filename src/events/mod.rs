@@ -153,6 +153,21 @@ pub struct RequestInfo {
     pub tls_at_proxy: bool,
 }
 
+impl RequestInfo {
+    /// What it has in common with a connection.
+    pub fn about(&self) -> OpenInfo {
+        OpenInfo {
+            uri: self.uri.clone(),
+            headers: self.headers.clone(),
+            remote_ip: self.remote_ip.clone(),
+            remote_port: self.remote_port,
+            tls: self.tls.clone(),
+            tls_at_proxy: self.tls_at_proxy,
+            ..OpenInfo::default()
+        }
+    }
+}
+
 /// A request that was not let in.
 #[derive(Clone, Debug, Default)]
 pub struct RefusedInfo {

@@ -206,7 +206,7 @@ pub unsafe extern "system" fn wsplug_client_get_value(
     })
 }
 
-/// Replies with how a connection stands, ours or accepted: "state" (connecting, open, closing or closed), where it comes
+/// Replies with how a connection stands, ours or accepted: "state" (connecting, open, closing or closed, or asking), where it comes
 /// from, what its handshake brought, the round-trip time of the last ping, what waits, and counters. See docs/abi.md.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_client_info(client: i32, reply: *mut *mut c_char) -> i32 {

@@ -120,16 +120,7 @@ impl Visit {
         answer: oneshot::Sender<Verdict>,
     ) -> Arc<Question> {
         let server = &session.server;
-        let mut answer = Some(answer);
-        let question = server.registrar.ask(&mut |client| {
-            Question::new(
-                client,
-                Source::new(server.source.channel().clone(), client),
-                upgrade.protocols.clone(),
-                answer.take().expect("one ref is one request"),
-            )
-        });
-        question.source.post(Event::Request(&RequestInfo {
+        let info = RequestInfo {
             method: request.method.clone(),
             uri: request.target.clone(),
             path: request.path().to_owned(),
@@ -140,7 +131,15 @@ impl Visit {
             remote_port: self.caller.port,
             tls: self.tls(),
             tls_at_proxy: self.caller.is_secure && self.stream.tls().is_none(),
-        }));
+        };
+        let mut asked = Some((info, answer));
+        let question = server.registrar.ask(&mut |client| {
+            let (info, answer) = asked.take().expect("one ref is one request");
+            let source = Source::new(server.source.channel().clone(), client);
+            Question::new(client, source, info, answer)
+        });
+        let request = Event::Request(&question.request);
+        question.source.post(request);
         question
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::events::Source;
+use crate::events::{RequestInfo, Source};
 use crate::protocol::head::Refusal;
 
 /// What the host decides.
@@ -28,6 +28,8 @@ pub struct Acceptance {
     pub headers: Vec<(String, String)>,
     /// To what it is subscribed; not given: as each client of the server.
     pub topics: Option<Vec<String>>,
+    /// What the host keeps with the connection, there before its "open".
+    pub values: Vec<(String, String)>,
 }
 
 /// A client that waits, under the ref that its connection will have.
@@ -36,7 +38,8 @@ pub struct Question {
     pub client: i32,
     /// Where its events come from, now and later.
     pub source: Arc<Source>,
-    offered: Vec<String>,
+    /// What it asks for.
+    pub request: RequestInfo,
     answer: Mutex<Option<oneshot::Sender<Verdict>>>,
 }
 
@@ -44,25 +47,33 @@ impl Question {
     pub(super) fn new(
         client: i32,
         source: Arc<Source>,
-        offered: Vec<String>,
+        request: RequestInfo,
         answer: oneshot::Sender<Verdict>,
     ) -> Arc<Question> {
         Arc::new(Question {
             client,
             source,
-            offered,
+            request,
             answer: Mutex::new(Some(answer)),
         })
     }
 
     /// Whether the client offers this sub-protocol.
     pub fn offers(&self, protocol: &str) -> bool {
-        self.offered.iter().any(|offer| offer == protocol)
+        let offered = &self.request.protocols;
+        offered.iter().any(|offer| offer == protocol)
     }
 
     /// Answers; false if it was answered, or nobody waits for an answer any more.
     pub fn answer(&self, verdict: Verdict) -> bool {
-        let answer = self.answer.lock().take();
-        answer.is_some_and(|answer| answer.send(verdict).is_ok())
+        let Some(answer) = self.answer.lock().take() else {
+            return false;
+        };
+        if let Verdict::Accept(acceptance) = &verdict {
+            for (key, value) in &acceptance.values {
+                self.source.values.set(key, Some(value));
+            }
+        }
+        answer.send(verdict).is_ok()
     }
 }

@@ -45,7 +45,25 @@ fn a_request_tells_everything_and_its_ref_is_the_later_clients() {
     }
     assert_eq!(request.context("headers")["Host"], "chat.example:81");
     assert_eq!(request.context("headers")["X-One"], "1");
-    // It is no connection yet.
+    // It is no connection yet, but asked about it tells the same.
+    let info = ask!(scene.host, "client_info", client).ok().body;
+    assert_eq!(
+        (&info["state"], &info["ref"]),
+        (&json!("asking"), &json!(client))
+    );
+    let told = [
+        "uri",
+        "path",
+        "query",
+        "headers",
+        "cookies",
+        "remoteIp",
+        "remotePort",
+        "tls",
+    ];
+    for key in told {
+        assert_eq!(info[key], *request.context(key), "{key}");
+    }
     assert_eq!(
         ask!(scene.host, "server_clients", server.reference).body,
         json!([])
@@ -106,6 +124,26 @@ fn the_host_may_answer_inside_the_callback_in_every_way_of_dispatch() {
 }
 
 #[test]
+fn values_of_the_answer_are_there_when_open_is_told() {
+    for dispatch in ["thread", "inline", "perConnection"] {
+        let scene = Scene::new();
+        let server = server(&scene, json!({"dispatch": dispatch}));
+        let rule = ["on", "open", "1", "client_get_value", "@c", "user"];
+        let rule = scene.host.begin(&rule);
+        scene.host.reply(&rule, WATCHDOG).ok();
+        let _peer = asking(server, "");
+        let client = asked(&scene, server).client();
+        let how = json!({"values": {"user": "ann \u{e9}\"", "empty": ""}});
+        ask!(scene.host, "client_accept", client, how).ok();
+        let in_open = scene.host.reply(&format!("{rule}!"), WATCHDOG).ok();
+        assert_eq!(in_open.body, "ann é\"", "{dispatch}");
+        let empty = ask!(scene.host, "client_get_value", client, "empty").ok();
+        assert_eq!(empty.body, "");
+        scene.finish();
+    }
+}
+
+#[test]
 fn a_host_that_pulls_answers_when_it_has_looked() {
     let scene = Scene::pulling();
     let server = server(&scene, json!({}));
@@ -152,19 +190,20 @@ fn a_rejected_client_gets_the_hosts_answer_and_the_ref_is_gone() {
         ask!(scene.host, command, client, "{}").fails(UNKNOWN_REF, &[]);
     }
     // Without anything said it is a 403 with a sentence.
-    let mut peer = asking(server, "");
+    peer = asking(server, "");
     let client = asked(&scene, server).client();
     ask!(scene.host, "client_reject", client, "{}").ok();
     let response = peer.response(PROMPTLY).unwrap();
     assert_eq!(response.status, 403);
     assert!(response.body.len() > 5, "{response:?}");
     // No redirect is beyond it.
-    let mut peer = asking(server, "");
+    peer = asking(server, "");
     let client = asked(&scene, server).client();
     let how = json!({"status": 302, "headers": {"Location": "https://other.example/"}});
     ask!(scene.host, "client_reject", client, how).ok();
     let response = peer.response(PROMPTLY).unwrap();
     assert_eq!(response.header("location"), Some("https://other.example/"));
+    drop(peer);
     scene.finish();
 }
 
@@ -181,6 +220,16 @@ fn answers_that_cannot_be_sent_are_refused_and_the_client_waits_on() {
             ["protocol", "offers"],
         ),
         ("client_accept", json!({"protocol": 7}), ["protocol", "7"]),
+        (
+            "client_accept",
+            json!({"values": ["a"]}),
+            ["values", "array"],
+        ),
+        (
+            "client_accept",
+            json!({"values": {"user": 7}}),
+            ["values", "\"user\""],
+        ),
         (
             "client_accept",
             json!({"headers": {"X": "a\r\nSet-Cookie: b"}}),
