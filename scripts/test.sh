@@ -19,7 +19,7 @@ run_command() { PORT=0 scripts/run.sh --once; }
 
 windows_under_wine() {
     local status=0
-    cargo test --locked --test windows || status=$?
+    cargo test --locked --workspace --test windows || status=$?
     scripts/windows.sh stop
     return "$status"
 }
@@ -31,13 +31,13 @@ nightly_has_sources() {
 
 step "scripts/install.sh" scripts/install.sh
 [ "$failures" = 0 ] || exit 1 # nothing below could tell anything
-step "cargo fmt --check" cargo fmt --check
-step "cargo clippy" cargo clippy --locked --all-targets --test autobahn --test hosts --test size --test thread_sanitizer --test valgrind --test windows -- -D warnings
-step "cargo test" cargo test --locked --no-fail-fast
-step "cargo test, size" cargo test --locked --test size
-step "cargo test, hosts" cargo test --locked --test hosts
-step "cargo test, Autobahn" cargo test --locked --test autobahn
-step "cargo test, valgrind" cargo test --locked --test valgrind
+step "cargo fmt --check" cargo fmt --all --check
+step "cargo clippy" cargo clippy --locked --workspace --all-targets --test autobahn --test hosts --test size --test thread_sanitizer --test valgrind --test windows -- -D warnings
+step "cargo test" cargo test --locked --workspace --no-fail-fast
+step "cargo test, size" cargo test --locked --workspace --test size
+step "cargo test, hosts" cargo test --locked --workspace --test hosts
+step "cargo test, Autobahn" cargo test --locked --workspace --test autobahn
+step "cargo test, valgrind" cargo test --locked --workspace --test valgrind
 echo "=== scripts/windows.sh setup"
 setup=$(scripts/windows.sh setup 2>&1 < /dev/null)
 status=$?
@@ -51,7 +51,7 @@ fi
 step "cargo doc" documentation
 step "scripts/run.sh --once" run_command
 if nightly_has_sources; then
-    step "cargo test, ThreadSanitizer" cargo test --locked --test thread_sanitizer
+    step "cargo test, ThreadSanitizer" cargo test --locked --workspace --test thread_sanitizer
 else
     summary+=("cargo test, ThreadSanitizer                did not run: it takes a nightly toolchain with rust-src")
 fi

@@ -363,10 +363,22 @@ pub fn check_response(response: &Response, request: &ClientRequest) -> Result<Ac
         .map(str::to_ascii_lowercase)
         .eq(["websocket"])
     {
-        return Err("the server's Upgrade header is not websocket".into());
+        return Err(match headers.get("Upgrade") {
+            Some(other) => format!(
+                "the server's Upgrade header is {}, not websocket",
+                shown(other)
+            ),
+            None => "the server's Upgrade header is missing".into(),
+        });
     }
     if !headers.contains_token("Connection", "Upgrade") {
-        return Err("the server's Connection header does not name Upgrade".into());
+        return Err(match headers.get("Connection") {
+            Some(other) => format!(
+                "the server's Connection header is {}, which does not name Upgrade",
+                shown(other)
+            ),
+            None => "the server's Connection header is missing".into(),
+        });
     }
     match once(headers, "Sec-WebSocket-Accept").map_err(from_server)? {
         Some(accept) if accept == derive_accept_key(request.key.as_bytes()) => {}
@@ -1124,21 +1136,21 @@ mod tests {
                 "302 Found\r\nLocation: ws://b/",
                 "followRedirects is off (it redirects to \"ws://b/\")",
             ),
-            (
-                "Upgrade: websocket\r\n",
-                "",
-                "Upgrade header is not websocket",
-            ),
+            ("Upgrade: websocket\r\n", "", "Upgrade header is missing"),
             (
                 "Upgrade: websocket",
                 "Upgrade: h2c",
-                "Upgrade header is not websocket",
+                "Upgrade header is \"h2c\", not websocket",
             ),
-            ("Connection: Upgrade\r\n", "", "Connection header"),
+            (
+                "Connection: Upgrade\r\n",
+                "",
+                "Connection header is missing",
+            ),
             (
                 "Connection: Upgrade",
                 "Connection: close",
-                "Connection header",
+                "\"close\", which does not name Upgrade",
             ),
             ("s3pPLM", "S3pPLM", "does not fit our key"),
             (accept, "X: y", "Accept is missing"),
