@@ -1,10 +1,6 @@
 #!/bin/bash
 # Installs what the build and the tests need, by package name; what is there already is left alone.
-<<<<<<< HEAD
-#   install.sh [rust|c|cpp|chromium|python|node|csharp|lua|java|pascal|proxies|autobahn]...    (default: all of them)
-=======
-#   install.sh [rust|c|curl|chromium|python|node|proxies|autobahn]...    (default: all of them)
->>>>>>> 601a1df (Serve folders, conditions, ranges, metrics and CORS beside WebSocket, on connections that are kept)
+#   install.sh [rust|c|cpp|curl|chromium|python|node|csharp|lua|java|pascal|proxies|autobahn]...    (default: all of them)
 # System packages come through apt (as root or with sudo); the rest goes into ${WSPLUG_PEERS:-~/.cache/wsplug}.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -119,13 +115,8 @@ autobahn() {
 
 for part in "${@:-all}"; do
     case $part in
-<<<<<<< HEAD
-        all) rust; c; cpp; chromium; python; node; csharp; lua; java; pascal; proxies; autobahn ;;
-        rust | c | cpp | chromium | python | node | csharp | lua | java | pascal | proxies | autobahn) "$part" ;;
-=======
-        all) rust; c; curl; chromium; python; node; proxies; autobahn ;;
-        rust | c | curl | chromium | python | node | proxies | autobahn) "$part" ;;
->>>>>>> 601a1df (Serve folders, conditions, ranges, metrics and CORS beside WebSocket, on connections that are kept)
+        all) rust; c; cpp; curl; chromium; python; node; csharp; lua; java; pascal; proxies; autobahn ;;
+        rust | c | cpp | curl | chromium | python | node | csharp | lua | java | pascal | proxies | autobahn) "$part" ;;
         *) echo "install.sh: nothing is called '$part'" >&2; exit 2 ;;
     esac
 done
