@@ -8,7 +8,9 @@
 # What is missing is fetched by package name with this Debian's apt, into a folder of its own (${WSPLUG_WINDOWS:-~/.cache/wsplug/windows},
 # 2 GB); nothing is installed on the system. Exit status 3: it cannot be set up here, which says nothing about wsplug.
 set -euo pipefail
+caller=$PWD
 cd "$(dirname "$0")/.."
+self=$PWD/scripts/windows.sh
 umask 022
 prefix=$(realpath -m "${WSPLUG_WINDOWS:-${XDG_CACHE_HOME:-$HOME/.cache}/wsplug/windows}")
 PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$prefix/mingw/usr/bin:$PATH
@@ -317,7 +319,7 @@ wine() {
     printf '127.0.0.1 localhost\n::1 localhost\n' > "$tree/etc/hosts"
     printf 'hosts: files dns\npasswd: files\ngroup: files\n' > "$tree/etc/nsswitch.conf"
     printf 'root:x:0:0:root:/root:/bin/sh\n' > "$tree/etc/passwd"
-    timeout 300 "$0" wine-boot < /dev/null > /dev/null 2>&1 || impossible "Wine does not start here"
+    timeout 300 "$self" wine-boot < /dev/null > /dev/null 2>&1 || impossible "Wine does not start here"
     ready wine
 }
 
@@ -335,6 +337,6 @@ set_key() { wine_run /usr/lib/wine/wine64 reg.exe add "$1" /v "$2" /t "$3" /d "$
 case ${1:-} in
     setup | build | stop) "$1" ;;
     wine-boot) wine_boot ;;
-    run | cc | objdump) "$@" ;;
+    run | cc | objdump) cd "$caller" && "$@" ;;
     *) sed -n '2,/^set/s/^# \?//p' "$0" >&2; exit 2 ;;
 esac

@@ -210,6 +210,14 @@ both! {
         width.host(&["pulled"]);
     }
 
+    fn connections_call_back_in_parallel(width) {
+        width.host(&["perConnection"]);
+    }
+
+    fn a_hundred_connections_are_served(width) {
+        width.host(&["many"]);
+    }
+
     fn tls_works_with_an_authority_of_ones_own(width) {
         let certs = Certs::new();
         let server = certs.server();

@@ -66,6 +66,40 @@ static void pulled(char **argument)
     talk("{\"port\":0,\"perMessageDeflate\":{\"enabled\":true}}", ",'perMessageDeflate':{'enabled':true}", "ws");
 }
 
+static void per_connection(char **argument)
+{
+    (void)argument;
+    DONE(ws_init("{\"dispatch\":\"perConnection\"}", NULL));
+    DONE(ws_set_callbacks(on_event, on_message, NULL));
+    talk("{\"port\":0}", "", "ws");
+}
+
+/* More than the 64 handles that one wait of Windows takes (with many more, Wine is slow to close them), and more bytes to each than a socket's buffers hold. */
+static void many(char **argument)
+{
+    enum { CLIENTS = 100, BYTES = 1000000 };
+    (void)argument;
+    int port;
+    static char bytes[BYTES];
+    DONE(ws_set_method("echo", NULL, echo, NULL));
+    DONE(ws_set_callbacks(on_event, on_message, NULL));
+    serve("{\"port\":0,\"method\":\"echo\",\"dispatch\":\"inline\"}", &port);
+    int32_t clients[CLIENTS];
+    for (int i = 0; i < CLIENTS; i++)
+        clients[i] = dial_port(port);
+    for (int i = 0; i < CLIENTS; i++)
+        DONE(ws_client_send(clients[i], WSPLUG_TEXT, "to all", 6, NULL));
+    for (int i = 0; i < CLIENTS; i++)
+        CHECK(!strcmp(await("message", false)->data, "to all"));
+    for (int i = 0; i < 20; i++)
+        DONE(ws_client_send(clients[i], WSPLUG_BINARY, bytes, BYTES, NULL));
+    for (int i = 0; i < 20; i++)
+        CHECK_INT(await("message", false)->length, BYTES);
+    DONE(ws_shutdown(PATIENCE_MS));
+    for (int i = 0; i < CLIENTS; i++)
+        CHECK_INT(number_in(await("close", false)->data, "code"), 1001);
+}
+
 /* Certificate, key and authority as paths of this system, with backslashes. */
 static void tls(char **argument)
 {
@@ -360,8 +394,9 @@ int main(int count, char **argument)
     static const struct {
         const char *name;
         void (*run)(char **argument);
-    } scenes[] = {{"called", called}, {"pumped", pumped}, {"pulled", pulled}, {"tls", tls},       {"options", options},
-                  {"ports", ports},   {"files", files},   {"unload", unload}, {"end", end},       {"wakeup", wakeup},
+    } scenes[] = {{"called", called},   {"pumped", pumped}, {"pulled", pulled}, {"perConnection", per_connection},
+                  {"many", many},       {"tls", tls},       {"options", options}, {"ports", ports},
+                  {"files", files},     {"unload", unload}, {"end", end},       {"wakeup", wakeup},
                   {"echoes", echoes}};
     CHECK(count >= 3);
     path = argument[1];
