@@ -100,7 +100,6 @@ fn every_block_is_of_a_language_that_is_checked_or_said_not_to_be() {
             "python",
             "sh",
             "text",
-            "vb",
             "4d",
             "wlanguage",
         ]

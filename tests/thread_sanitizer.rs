@@ -56,6 +56,9 @@ programs! {
     threads_per_connection: "threads" ["perConnection"];
     threads_pump: "threads" ["pump"];
     threads_thread: "threads" ["thread"];
+    wakeup_fd: "wakeup" ["fd"];
+    wakeup_pull: "wakeup" ["pull"];
+    wakeup_pump: "wakeup" ["pump"];
     a_slow_callback: "faults" ["2"];
     stops_while_reconnecting: "faults" ["3"];
     many_clients_at_once: "faults" ["15"];
