@@ -349,8 +349,11 @@ int32_t WSPLUG_API wsplug_server_start(int32_t server, const char *options, char
 
 // Stops listening at once and closes every connection with "code" (1001) and "reason"; each gets its
 // "close" event. Takes the options of wsplug_server_create for the next start too. Waits until the
-// connections have ended, at most closeTimeoutMs and a second, unless "wait" is false or it is called inside a
+// connections have ended, at most closeTimeoutMs (or "deadlineMs") and a second, unless "wait" is false or it is called inside a
 // callback. A server that does not listen is no failure.
+//
+// With "drain":true it takes no new clients and lets those that are there go by themselves; who is left after "deadlineMs" (30000)
+// is closed with "code" and "reason". Meanwhile everything else works, also a new start; another stop counts instead of this.
 int32_t WSPLUG_API wsplug_server_stop(int32_t server, const char *options, char **reply);
 
 // Sends a message to the connections in "clients", or to every open one without that option. Queued when

@@ -297,6 +297,7 @@ fn options_page() -> String {
         ("Accept", "Of `wsplug_client_accept`."),
         ("Reject", "Of `wsplug_client_reject`."),
         ("Stop", "Of `wsplug_server_stop` and `wsplug_client_stop`."),
+        ("Stop of a server", "Of `wsplug_server_stop`."),
         (
             "Send",
             "Of `wsplug_client_send_with` and `wsplug_server_send`.",

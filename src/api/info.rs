@@ -136,6 +136,7 @@ fn show_server(server: &Server, report: &server::Report) -> Map<String, Value> {
     fields.insert("success".into(), true.into());
     fields.insert("ref".into(), server.server.into());
     fields.insert("listening".into(), report.port.is_some().into());
+    fields.insert("draining".into(), report.is_draining.into());
     fields.insert("url".into(), url.unwrap_or_default().into());
     fields.insert("host".into(), config.host.into());
     fields.insert("port".into(), report.port.unwrap_or_default().into());

@@ -52,6 +52,7 @@ pub fn option_groups() -> Vec<(&'static str, Vec<Row>)> {
         ("Accept", options::AcceptOptions::rows()),
         ("Reject", options::RejectOptions::rows()),
         ("Stop", options::StopOptions::rows()),
+        ("Stop of a server", options::DrainOptions::rows()),
         ("Send", options::SendOptions::rows()),
         ("Send of a server", options::TargetOptions::rows()),
         ("Publish", options::PublishOptions::rows()),

@@ -285,6 +285,16 @@ options! {
 }
 
 options! {
+    /// How a server is stopped, beside [`StopOptions`].
+    DrainOptions {
+        /// Takes no new clients and lets those that are there finish, until `deadlineMs`. In a stop it means this, and not the events of the same name.
+        "drain" drain: bool = false;
+        /// Milliseconds from the stop on. With `drain`: when those that are left are closed with `code` and `reason`; not given: 30000. Without: when those that have not answered the close are cut off; not given: after `closeTimeoutMs`.
+        "deadlineMs" deadline: Option<Int<0, 86_400_000>> = None;
+    }
+}
+
+options! {
     /// How a client is started.
     StartOptions {
         /// Returns once the connection is open or has failed; false: the events tell.

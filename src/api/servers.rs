@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 use super::clients::{find_peer, receipt};
 use super::config::{Config, SERVER_STOP, SERVERS, Shared, closing};
 use super::options::{
-    LIVE, Name, Options, SendOptions, ServerOptions, StopOptions, TagOptions, TargetOptions, parse,
+    DrainOptions, LIVE, Name, Options, SendOptions, ServerOptions, StopOptions, TagOptions,
+    TargetOptions, parse,
 };
 use super::pull;
 use super::reply::{self, Reply};
@@ -21,11 +22,13 @@ use crate::error::{Error, Result};
 use crate::events::{Channel, Source, retire_all};
 use crate::library::{self, Peer};
 use crate::protocol::{Kind, close};
-use crate::server::{Question, Registrar, Server};
+use crate::server::{LastCall, Question, Registrar, Server};
 use crate::transport::is_network_thread;
 
 /// Beyond its close time-out, what a stop leaves to the system.
 const GRACE: Duration = Duration::from_millis(500);
+/// How long clients may stay where a stop that drains does not say.
+const DRAIN_TIME: Duration = Duration::from_secs(30);
 
 /// Accepted connections get their refs from the table that own clients share.
 struct Peers;
@@ -216,10 +219,13 @@ pub fn server_stop(server: i32, options: &str) -> Reply {
 }
 
 fn stop(server: i32, options: &str) -> Result<Map<String, Value>> {
-    let given = parse(options)?;
+    let mut given = parse(options)?;
     let (server, config) = find(server)?;
-    let mut options = StopOptions::default();
+    let (mut options, mut how) = (StopOptions::default(), DrainOptions::default());
     options.apply(&given)?;
+    how.apply(&given)?;
+    // What connections have under this name is something else.
+    given.remove("drain");
     let (code, reason) = closing(&options, SERVER_STOP)?;
     let (mut reply, patience) = {
         let mut config = config.lock();
@@ -228,16 +234,79 @@ fn stop(server: i32, options: &str) -> Result<Map<String, Value>> {
         put_in_force(&server, &config);
         (config.show(server.server), config.close_timeout() + GRACE)
     };
-    server.stop(code, &reason);
-    if options.wait && may_wait() && !server.await_end(Instant::now() + patience) {
-        for connection in server.connections() {
+    let waits = options.wait && may_wait();
+    let given_time = how
+        .deadline
+        .map(|time| Duration::from_millis(time.0 as u64));
+    match how.drain {
+        true => drain(
+            &server,
+            code,
+            reason,
+            given_time.unwrap_or(DRAIN_TIME),
+            waits.then_some(patience),
+        ),
+        false => close(
+            &server,
+            code,
+            &reason,
+            given_time,
+            waits.then_some(patience),
+        ),
+    }
+    reply.insert("success".into(), true.into());
+    reply.extend(ignored(&given, &[StopOptions::NAMES, DrainOptions::NAMES]));
+    Ok(reply)
+}
+
+/// Lets those who are there go by themselves until `time` has passed, and closes the rest. What is waited beyond that, if
+/// anything is, is for their close handshakes.
+fn drain(server: &Server, code: u16, reason: String, time: Duration, patience: Option<Duration>) {
+    let at = Instant::now() + time;
+    let sessions = server.drain(&LastCall {
+        at: at.into(),
+        code,
+        reason,
+    });
+    let Some(patience) = patience else { return };
+    if !server.await_end(at + patience) {
+        for connection in sessions
+            .iter()
+            .flat_map(|session| server.connections_of(session))
+        {
             connection.abort();
         }
         server.await_end(Instant::now() + GRACE);
     }
-    reply.insert("success".into(), true.into());
-    reply.extend(ignored(&given, &[StopOptions::NAMES]));
-    Ok(reply)
+}
+
+/// Closes everybody, and cuts off who is left when `time`, or the time that is waited, has passed.
+fn close(
+    server: &Server,
+    code: u16,
+    reason: &str,
+    time: Option<Duration>,
+    patience: Option<Duration>,
+) {
+    let connections = server.stop(code, reason);
+    let now = Instant::now();
+    match (patience, time) {
+        (Some(patience), time) => {
+            if !server.await_end(now + time.unwrap_or(patience)) {
+                for connection in &connections {
+                    connection.abort();
+                }
+                server.await_end(Instant::now() + GRACE);
+            }
+        }
+        // Fails where the library is shutting down, which has a deadline of its own.
+        (None, Some(time)) => {
+            if let Ok(threads) = library::threads() {
+                server.cut(&connections, now + time, &threads);
+            }
+        }
+        (None, None) => {}
+    }
 }
 
 /// Whether waiting for connections cannot be waiting for ourselves.

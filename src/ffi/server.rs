@@ -48,8 +48,11 @@ pub unsafe extern "system" fn wsplug_server_start(
 
 /// Stops listening at once and closes every connection with "code" (1001) and "reason"; each gets its
 /// "close" event. Takes the options of wsplug_server_create for the next start too. Waits until the
-/// connections have ended, at most closeTimeoutMs and a second, unless "wait" is false or it is called inside a
+/// connections have ended, at most closeTimeoutMs (or "deadlineMs") and a second, unless "wait" is false or it is called inside a
 /// callback. A server that does not listen is no failure.
+///
+/// With "drain":true it takes no new clients and lets those that are there go by themselves; who is left after "deadlineMs" (30000)
+/// is closed with "code" and "reason". Meanwhile everything else works, also a new start; another stop counts instead of this.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_server_stop(
     server: i32,

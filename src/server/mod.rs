@@ -4,6 +4,7 @@
 mod accept;
 mod admission;
 mod auth;
+mod drain;
 mod entry;
 mod handshake;
 mod http;
@@ -19,8 +20,8 @@ mod verifier;
 mod visit;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -32,13 +33,16 @@ use crate::protocol::upgrade::Origins;
 use crate::transport::{Threads, spawn_on};
 
 pub use auth::{Auth, Password};
+use drain::Draining;
+pub use drain::LastCall;
 pub use http::Mount;
 pub use networks::Networks;
 pub use port::Entrance;
 use port::Port;
 pub use question::{Acceptance, Question, Verdict};
 use service::Service;
-use session::{Seat, Session, Sockets};
+pub use session::Session;
+use session::{Seat, Sockets};
 pub use tally::Report;
 use tally::Tally;
 pub use topics::Subscription;
@@ -175,7 +179,7 @@ pub struct Server {
     /// Where its own events come from.
     pub source: Arc<Source>,
     registrar: &'static dyn Registrar,
-    session: Mutex<Option<(Arc<Session>, Arc<Port>)>>,
+    sessions: Mutex<Sessions>,
     clients: Mutex<Clients>,
     topics: Topics,
     /// What is said to many of the clients.
@@ -186,8 +190,17 @@ pub struct Server {
     pub is_blocked: AtomicBool,
     /// Sockets of all sessions that have not ended.
     sockets: Arc<Sockets>,
-    /// The port that was closed last, on which there may still be sockets.
-    closed: Mutex<Option<Arc<Port>>>,
+    /// Ports that were closed and on which there may still be sockets.
+    closed: Mutex<Vec<Arc<Port>>>,
+}
+
+/// A server's starts that are not over.
+#[derive(Default)]
+struct Sessions {
+    /// That which takes new clients.
+    current: Option<(Arc<Session>, Arc<Port>)>,
+    /// Those that do not any more.
+    draining: Vec<Draining>,
 }
 
 impl Server {
@@ -197,7 +210,7 @@ impl Server {
             server,
             source,
             registrar,
-            session: Mutex::new(None),
+            sessions: Mutex::default(),
             clients: Mutex::default(),
             topics: Topics::default(),
             broadcasts: Arc::default(),
@@ -205,14 +218,14 @@ impl Server {
             service: Service::default(),
             is_blocked: AtomicBool::new(false),
             sockets: Arc::default(),
-            closed: Mutex::new(None),
+            closed: Mutex::default(),
         })
     }
 
     /// Listens, in the caller's thread, and returns the port.
     pub fn start(self: &Arc<Self>, plan: Plan, threads: Arc<Threads>) -> Result<u16> {
-        let mut current = self.session.lock();
-        if current.is_some() {
+        let mut sessions = self.sessions.lock();
+        if sessions.current.is_some() {
             return Err(Error::wrong_state(format!(
                 "server {} is started already",
                 self.server
@@ -223,7 +236,7 @@ impl Server {
         let port = Port::join(&session, &host, number, &threads)?;
         let number = port.number;
         spawn_on(threads.next(), service::run(session.clone()));
-        *current = Some((session, port));
+        sessions.current = Some((session, port));
         Ok(number)
     }
 
@@ -234,19 +247,22 @@ impl Server {
 
     /// Whether it listens.
     pub fn is_started(&self) -> bool {
-        self.session.lock().is_some()
+        self.sessions.lock().current.is_some()
+    }
+
+    /// Whether it takes no new clients and waits for those that are there.
+    pub fn is_draining(&self) -> bool {
+        !self.sessions.lock().draining.is_empty()
     }
 
     /// Stops listening at once and begins to close every connection; those that are there.
     pub fn stop(&self, code: u16, reason: &str) -> Vec<Arc<Connection>> {
-        let Some((session, port)) = self.session.lock().take() else {
-            return self.connections();
-        };
-        // Handshakes under way end now; what is admitted is in the list of clients.
-        session.stop();
-        port.leave(&session);
-        if port.is_closed() {
-            *self.closed.lock() = Some(port);
+        let Sessions { current, draining } = std::mem::take(&mut *self.sessions.lock());
+        let draining = draining
+            .into_iter()
+            .map(|draining| (draining.session, draining.port));
+        for (session, port) in draining.chain(current) {
+            self.end(&session, port);
         }
         let connections = self.connections();
         for connection in &connections {
@@ -255,11 +271,33 @@ impl Server {
         connections
     }
 
+    /// Handshakes under way end now; what is admitted is in the list of clients.
+    fn end(&self, session: &Arc<Session>, port: Arc<Port>) {
+        session.stop();
+        port.leave(session);
+        if port.is_closed() {
+            let mut closed = self.closed.lock();
+            closed.retain(|port| !port.sockets.are_closed());
+            closed.push(port);
+        }
+    }
+
     /// Waits until every socket is closed; false at the deadline.
     pub fn await_end(&self, deadline: Instant) -> bool {
         let closed = self.closed.lock().clone();
-        let is_port_quiet = closed.is_none_or(|port| port.sockets.await_end(deadline));
-        self.sockets.await_end(deadline) && is_port_quiet
+        let are_quiet = closed.iter().all(|port| port.sockets.await_end(deadline));
+        self.sockets.await_end(deadline) && are_quiet
+    }
+
+    /// Cuts what is left of these connections at the deadline.
+    pub fn cut(&self, connections: &[Arc<Connection>], deadline: Instant, threads: &Threads) {
+        let connections: Vec<_> = connections.iter().map(Arc::downgrade).collect();
+        spawn_on(threads.next(), async move {
+            tokio::time::sleep_until(deadline.into()).await;
+            for connection in connections.iter().filter_map(Weak::upgrade) {
+                connection.abort();
+            }
+        });
     }
 
     /// The connections that the host has not been told the end of, in the order of their refs.
@@ -274,6 +312,17 @@ impl Server {
             clients.everybody = Some(Audience::new(clients.all()));
         }
         clients.everybody.clone().unwrap_or_default()
+    }
+
+    /// Those of one start.
+    pub fn connections_of(&self, session: &Arc<Session>) -> Vec<Arc<Connection>> {
+        let clients = self.clients.lock();
+        clients
+            .by_ref
+            .values()
+            .filter(|(_, seat)| seat.is_of(session))
+            .map(|(connection, _)| connection.clone())
+            .collect()
     }
 
     /// One of its connections.

@@ -167,7 +167,7 @@ impl Port {
     fn add(&self, session: &Arc<Session>) -> Result<()> {
         let address = self.addresses[0];
         let mut members = self.members.lock();
-        for member in members.iter() {
+        for member in members.iter().filter(|member| !member.is_draining()) {
             let other = member.server.server;
             if let Some(route) = session.plan.common_route(&member.plan) {
                 return Err(Error::network(format!(
@@ -204,12 +204,45 @@ impl Port {
         }
         ports.retain(|port| !Arc::ptr_eq(port, self));
         self.is_closed.store(true, SeqCst);
+        self.stop_listening();
+        self.handshakes.lock().under_way.clear();
+        self.guests.lock().clear();
+    }
+
+    /// No new client is let in to `session`. The last one closes the port to those who have not connected.
+    pub fn drain(self: &Arc<Self>, session: &Arc<Session>) {
+        let mut ports = PORTS.lock();
+        session.drain(false);
+        if !self.is_drained() {
+            return session.drain(true);
+        }
+        ports.retain(|port| !Arc::ptr_eq(port, self));
+        match self.entrance.reuse_port {
+            true => self.listener.turn_away(),
+            false => self.stop_listening(),
+        }
+    }
+
+    /// Whether no server here takes new clients.
+    pub fn is_drained(&self) -> bool {
+        self.members
+            .lock()
+            .iter()
+            .all(|member| member.is_draining())
+    }
+
+    /// Nobody can connect any more; handshakes go on.
+    pub fn stop_listening(&self) {
         if let Some(accepting) = self.accepting.lock().take() {
             accepting.abort();
         }
-        self.handshakes.lock().under_way.clear();
-        self.guests.lock().clear();
         self.listener.close();
+        self.guests.lock().end_idle();
+    }
+
+    /// Whether somebody shakes hands or gets an answer.
+    pub fn is_busy(&self) -> bool {
+        self.pending() > 0 || self.guests.lock().are_served()
     }
 
     pub fn is_closed(&self) -> bool {
@@ -236,7 +269,7 @@ impl Port {
             .iter()
             .filter_map(|member| Some((member.plan.fit(&host, path)?, member)));
         fitting
-            .max_by_key(|(fit, _)| *fit)
+            .max_by_key(|(fit, member)| (*fit, !member.is_draining()))
             .map(|(_, member)| member.clone())
     }
 
@@ -257,7 +290,9 @@ impl Port {
         let host = request.host_name();
         let mut there: Vec<_> = {
             let members = self.members.lock();
-            let fitting = members.iter().filter(|member| member.plan.has_host(&host));
+            let fitting = members
+                .iter()
+                .filter(|member| member.plan.has_host(&host) && !member.is_draining());
             fitting.cloned().collect()
         };
         there.sort_by_key(|member| member.plan.hosts.is_empty());

@@ -45,7 +45,7 @@ impl Service {
 impl Server {
     /// Queues a procedure for the server's own context.
     pub fn execute(&self, procedure: &str, params: &str) -> Result<()> {
-        if !self.is_started() {
+        if !self.is_started() && !self.is_draining() {
             return Err(Error::wrong_state(format!(
                 "server {} is not started",
                 self.server
@@ -82,8 +82,10 @@ pub async fn run(session: Arc<Session>) {
             owes_stopped = true;
             service.owes_stopped.fetch_add(1, SeqCst);
         }
+        // Once the server is started anew, its service is the new start's.
+        let is_ours = !session.is_draining() || !server.is_started();
         let due = interval
-            .filter(|_| !is_running)
+            .filter(|_| !is_running && is_ours)
             .map(|interval| since + interval);
         let rest = async {
             match due {

@@ -21,6 +21,9 @@ pub struct Session {
     pub server: Arc<Server>,
     pub plan: Plan,
     is_stopped: AtomicBool,
+    is_draining: AtomicBool,
+    /// Its port goes on for other servers, so that a new client cannot be told from one that was there.
+    is_shut: AtomicBool,
     end: watch::Sender<bool>,
     seats: Mutex<Seats>,
     questions: AtomicUsize,
@@ -36,6 +39,8 @@ impl Session {
             server,
             plan,
             is_stopped: AtomicBool::new(false),
+            is_draining: AtomicBool::new(false),
+            is_shut: AtomicBool::new(false),
             end: watch::Sender::new(false),
             seats: Mutex::new(Seats::default()),
             questions: AtomicUsize::new(0),
@@ -52,6 +57,21 @@ impl Session {
 
     pub fn is_stopped(&self) -> bool {
         self.is_stopped.load(SeqCst)
+    }
+
+    /// Nobody new is taken; where the port goes on for others, nobody at all.
+    pub fn drain(&self, goes_on: bool) {
+        self.is_draining.store(true, SeqCst);
+        self.is_shut.store(goes_on, SeqCst);
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.is_draining.load(SeqCst)
+    }
+
+    /// Whether no client is there.
+    pub fn has_nobody(&self) -> bool {
+        self.seats.lock().taken == 0
     }
 
     /// Comes back once the session is stopped.
@@ -122,9 +142,16 @@ pub struct Seat {
 }
 
 impl Seat {
+    pub fn is_of(&self, session: &Arc<Session>) -> bool {
+        Arc::ptr_eq(&self.session, session)
+    }
+
     /// Takes a seat, or says which limit has been reached.
     pub fn take(session: &Arc<Session>, ip: IpAddr) -> Result<Seat, Refusal> {
         let plan = &session.plan;
+        if session.is_shut.load(SeqCst) {
+            return Err(full("stop", "the server takes no new connections any more"));
+        }
         if session.server.is_blocked.load(SeqCst) {
             return Err(full("blocked", "the server takes no new connections now"));
         }
@@ -187,6 +214,11 @@ impl Sockets {
         SocketGuard {
             sockets: self.clone(),
         }
+    }
+
+    /// Whether every one is closed.
+    pub fn are_closed(&self) -> bool {
+        *self.open.lock() == 0
     }
 
     /// Waits until every one is closed; false at the deadline.

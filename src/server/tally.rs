@@ -47,6 +47,8 @@ impl Tally {
 pub struct Report {
     /// The port on which it listens; none if it does not.
     pub port: Option<u16>,
+    /// Whether it waits for clients to go.
+    pub is_draining: bool,
     /// Connections to which messages can be sent.
     pub clients: usize,
     /// Handshakes under way on its port.
@@ -71,17 +73,24 @@ impl Server {
     /// How it stands.
     pub fn report(&self) -> Report {
         let connections: Vec<Arc<Connection>> = self.connections();
-        let session = self.session.lock();
-        let port = session.as_ref().map(|(_, port)| port.number);
-        let pending = session.as_ref().map_or(0, |(_, port)| port.pending());
-        let guests = session
-            .as_ref()
-            .map_or(0, |(_, port)| port.guests.lock().count());
-        drop(session);
+        let sessions = self.sessions.lock();
+        let current = sessions.current.as_ref().map(|(_, port)| port);
+        let ports = current
+            .into_iter()
+            .chain(sessions.draining.iter().map(|draining| &draining.port));
+        let (mut pending, mut guests) = (0, 0);
+        for port in ports {
+            pending += port.pending();
+            guests += port.guests.lock().count();
+        }
+        let port = current.map(|port| port.number);
+        let is_draining = !sessions.draining.is_empty();
+        drop(sessions);
         let mut report = {
             let counted = self.tally.0.lock();
             Report {
                 port,
+                is_draining,
                 pending,
                 guests,
                 clients: 0,

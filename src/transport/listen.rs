@@ -10,6 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
 use super::Stream;
+use crate::log;
 
 /// Sockets that listen on one port, not yet on a network thread.
 pub struct Bound {
@@ -144,6 +145,26 @@ impl Listener {
             }
         }
         Poll::Pending
+    }
+
+    /// New clients are not heard any more, and ask again a second later: then others, who listen on the same port, hear them.
+    /// Those whom the system has begun to connect can still be accepted. Where that cannot be had, nothing is done.
+    pub fn turn_away(&self) {
+        #[cfg(target_os = "linux")]
+        for listener in self.listeners.lock().iter() {
+            use socket2::{SockFilter, SockRef};
+            // Of a TCP segment's flags SYN and ACK, a new client has set the first alone.
+            let only_others = [
+                SockFilter::new(0x30, 0, 0, 13),       // load byte 13
+                SockFilter::new(0x54, 0, 0, 0x12),     // and SYN | ACK
+                SockFilter::new(0x15, 0, 1, 0x02),     // SYN alone?
+                SockFilter::new(0x06, 0, 0, 0),        // drop
+                SockFilter::new(0x06, 0, 0, u32::MAX), // take
+            ];
+            if let Err(error) = SockRef::from(listener).attach_filter(&only_others) {
+                log::debug!("a listener cannot turn clients away: {error}");
+            }
+        }
     }
 
     /// Gives the port back, from any thread and at once.

@@ -37,6 +37,16 @@ impl Guests {
         self.there.retain(|_, entry| entry.server != Some(server));
     }
 
+    /// Those go who have asked for nothing.
+    pub fn end_idle(&mut self) {
+        self.there.retain(|_, entry| entry.server.is_some());
+    }
+
+    /// Whether somebody gets something.
+    pub fn are_served(&self) -> bool {
+        self.there.values().any(|entry| entry.server.is_some())
+    }
+
     /// All go.
     pub fn clear(&mut self) {
         self.there.clear();
