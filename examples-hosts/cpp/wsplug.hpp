@@ -100,7 +100,7 @@ public:
         return detail::reply_of(
             [&](char **reply) { return wsplug_client_send(ref_, kind, data.data(), detail::length(data), reply); });
     }
-    /// With options, such as {"confirm":true}.
+    /// With "confirm": "sent" brings it back once the system has taken the whole message.
     std::string send(int32_t kind, std::string_view data, const std::string &options) const
     {
         return detail::reply_of([&](char **reply) {
