@@ -5,16 +5,23 @@
 mod adversary;
 #[path = "support/cc.rs"]
 mod cc;
+#[path = "support/certs.rs"]
+mod certs;
 #[path = "support/host.rs"]
 mod host;
 #[path = "support/scene.rs"]
 mod scene;
+#[path = "support/secure.rs"]
+mod secure;
 
 use adversary::{PROMPTLY, Peer, Response, raise_file_limit, request};
+use certs::Certs;
 use host::{WATCHDOG, soon};
+use rustls::ClientConfig;
 use scene::{MIB, Scene, Server, scaled};
-use serde_json::json;
-use std::io::Write;
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How soon a good client is let in, whatever others do.
@@ -29,8 +36,104 @@ fn crowd() -> usize {
     ((raise_file_limit() as usize).saturating_sub(300) / 3).min(1000)
 }
 
-fn patient_server(scene: &Scene) -> Server {
-    scene.server(json!({"handshakeTimeoutMs": handshake_timeout().as_millis() as u64}))
+/// A server as clients find it.
+struct Gate {
+    server: Server,
+    /// How a client speaks TLS; none: it does not.
+    tls: Option<Arc<ClientConfig>>,
+    /// The host is asked about each client.
+    asks: bool,
+    /// What a client has to send.
+    headers: &'static str,
+}
+
+/// A server with nothing but its defaults, one on which all that may refuse and answer is switched on, and that over TLS.
+fn gates(scene: &Scene) -> Vec<Gate> {
+    let certs = Certs::new();
+    let pair = certs.server();
+    let all = json!({
+        "path": "/", "hosts": ["localhost"], "allow": ["127.0.0.0/8"], "deny": ["10.0.0.0/8"], "maxPerIp": 10_000,
+        "trustedProxies": ["127.0.0.2"], "origins": ["http://localhost"], "protocols": ["chat"],
+        "auth": {"bearer": "token", "basic": {"ann": "secret"}}, "admission": "ask", "refused": true,
+        "files": {"/site/": env!("CARGO_TARGET_TMPDIR")}, "health": "/health", "metrics": "/metrics", "cors": "*",
+    });
+    let mut secure = all.clone();
+    secure["tls"] = json!({"certFile": pair.cert, "keyFile": pair.key});
+    let gate = |mut options: Value| {
+        options["handshakeTimeoutMs"] = json!(handshake_timeout().as_millis() as u64);
+        let asks = options.get("admission").is_some();
+        Gate {
+            tls: options.get("tls").map(|_| secure::client_config(&certs)),
+            asks,
+            headers: if asks {
+                "Authorization: Bearer token\r\n"
+            } else {
+                ""
+            },
+            server: scene.server(options),
+        }
+    };
+    [json!({}), all, secure].map(gate).into()
+}
+
+impl Gate {
+    /// The answer to what may be more than the other side takes, if there is one.
+    fn flood(&self, scene: &Scene, bytes: &[u8]) -> Option<Response> {
+        let Some(config) = &self.tls else {
+            let mut peer = Peer::tcp(self.server.port);
+            let mut writer = peer.stream.try_clone().unwrap();
+            writer.set_write_timeout(Some(PROMPTLY)).unwrap();
+            return std::thread::scope(|scope| {
+                scope.spawn(move || writer.write_all(bytes));
+                self.let_in(scene, || peer.response(PROMPTLY))
+            });
+        };
+        let mut client = secure::connect(self.server.port, config);
+        client.sock.set_write_timeout(Some(PROMPTLY)).unwrap();
+        let _ = client.write_all(bytes);
+        self.let_in(scene, || {
+            let mut answer = Vec::new();
+            let mut piece = [0; 4096];
+            while Response::parse(&answer).is_none_or(|answer| !answer.is_whole()) {
+                match client.read(&mut piece) {
+                    Ok(count @ 1..) => answer.extend_from_slice(&piece[..count]),
+                    _ => break,
+                }
+            }
+            Response::parse(&answer)
+        })
+    }
+
+    /// Lets the host say yes where it is asked, while `answer` waits.
+    fn let_in<T: Send>(&self, scene: &Scene, answer: impl FnOnce() -> T + Send) -> T {
+        std::thread::scope(|scope| {
+            let answer = scope.spawn(answer);
+            while self.asks && !answer.is_finished() {
+                for asked in scene.host.take(|event| event.is("request")) {
+                    ask!(scene.host, "client_accept", asked.client(), "{}");
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            answer.join().unwrap()
+        })
+    }
+
+    fn serves_a_good_client_at_once(&self, scene: &Scene) {
+        let head = request(self.headers);
+        let began = Instant::now();
+        let answer = self.flood(scene, head.as_bytes()).expect("an answer");
+        assert_eq!(answer.status, 101, "{answer:?}");
+        assert!(
+            began.elapsed() < AT_ONCE,
+            "a good client waited {:?}",
+            began.elapsed()
+        );
+        if self.asks {
+            let health = "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+            let answer = self.flood(scene, health.as_bytes()).expect("an answer");
+            assert_eq!(answer.status, 200, "{answer:?}");
+        }
+    }
 }
 
 fn a_good_client_is_served_at_once(server: Server) {
@@ -69,20 +172,21 @@ fn all_are_gone(peers: Vec<Peer>, by: Instant) {
 #[test]
 fn row_05_a_thousand_silent_clients_hold_nobody_up_and_are_gone_at_the_handshake_timeout() {
     let scene = Scene::new();
-    let server = patient_server(&scene);
-    let mut silent = Vec::new();
-    while silent.len() < crowd() {
-        silent.push(Peer::tcp(server.port));
-        if silent.len() % 250 == 0 {
-            a_good_client_is_served_at_once(server);
+    for gate in gates(&scene) {
+        let mut silent = Vec::new();
+        while silent.len() < crowd() {
+            silent.push(Peer::tcp(gate.server.port));
+            if silent.len() % 250 == 0 {
+                gate.serves_a_good_client_at_once(&scene);
+            }
         }
+        gate.serves_a_good_client_at_once(&scene);
+        all_are_gone(
+            silent,
+            Instant::now() + handshake_timeout() + Duration::from_secs(1),
+        );
+        gate.serves_a_good_client_at_once(&scene);
     }
-    a_good_client_is_served_at_once(server);
-    all_are_gone(
-        silent,
-        Instant::now() + handshake_timeout() + Duration::from_secs(1),
-    );
-    a_good_client_is_served_at_once(server);
     scene.finish();
 }
 
@@ -132,15 +236,16 @@ fn row_05_of_too_many_silent_clients_the_oldest_make_room() {
 #[test]
 fn row_06_a_thousand_clients_that_dribble_their_header_are_gone_at_the_handshake_timeout() {
     let scene = Scene::new();
-    let server = patient_server(&scene);
-    let slow: Vec<Peer> = (0..crowd()).map(|_| Peer::tcp(server.port)).collect();
-    let by = Instant::now() + handshake_timeout() + Duration::from_secs(1);
-    let dripping =
-        std::thread::spawn(move || drip(slow, Duration::from_millis(scaled(100, 1000)), by));
-    for _ in 0..10 {
-        a_good_client_is_served_at_once(server);
+    for gate in gates(&scene) {
+        let slow: Vec<Peer> = (0..crowd()).map(|_| Peer::tcp(gate.server.port)).collect();
+        let by = Instant::now() + handshake_timeout() + Duration::from_secs(1);
+        let dripping =
+            std::thread::spawn(move || drip(slow, Duration::from_millis(scaled(100, 1000)), by));
+        for _ in 0..10 {
+            gate.serves_a_good_client_at_once(&scene);
+        }
+        all_are_gone(dripping.join().unwrap(), by + Duration::from_millis(500));
     }
-    all_are_gone(dripping.join().unwrap(), by + Duration::from_millis(500));
     scene.finish();
 }
 
@@ -148,24 +253,25 @@ fn row_06_a_thousand_clients_that_dribble_their_header_are_gone_at_the_handshake
 fn advisory_11_silent_and_dribbling_clients_together_hold_nobody_up() {
     let scene = Scene::new();
     scene.may_grow(32 * MIB);
-    let server = patient_server(&scene);
-    let silent: Vec<Peer> = (0..crowd()).map(|_| Peer::tcp(server.port)).collect();
-    let slow: Vec<Peer> = (0..crowd()).map(|_| Peer::tcp(server.port)).collect();
-    let by = Instant::now() + handshake_timeout() + Duration::from_secs(1);
-    let dripping = std::thread::spawn(move || drip(slow, Duration::from_millis(100), by));
-    for _ in 0..10 {
-        a_good_client_is_served_at_once(server);
+    for gate in gates(&scene) {
+        let crowd = || (0..crowd()).map(|_| Peer::tcp(gate.server.port)).collect();
+        let (silent, slow): (Vec<Peer>, Vec<Peer>) = (crowd(), crowd());
+        let by = Instant::now() + handshake_timeout() + Duration::from_secs(1);
+        let dripping = std::thread::spawn(move || drip(slow, Duration::from_millis(100), by));
+        for _ in 0..10 {
+            gate.serves_a_good_client_at_once(&scene);
+        }
+        all_are_gone(silent, by);
+        all_are_gone(dripping.join().unwrap(), by + Duration::from_millis(500));
+        gate.serves_a_good_client_at_once(&scene);
     }
-    all_are_gone(silent, by);
-    all_are_gone(dripping.join().unwrap(), by + Duration::from_millis(500));
-    a_good_client_is_served_at_once(server);
     scene.finish();
 }
 
 #[test]
 fn row_06_a_request_that_comes_byte_by_byte_is_served() {
     let scene = Scene::new();
-    let server = patient_server(&scene);
+    let server = scene.server(json!({}));
     let mut peer = Peer::tcp(server.port);
     for byte in request("Cookie: a=b\r\n").bytes() {
         peer.send_bytes(&[byte]);
@@ -174,21 +280,10 @@ fn row_06_a_request_that_comes_byte_by_byte_is_served() {
     scene.finish();
 }
 
-/// Sends what may be more than the other side takes; the answer, if there is one.
-fn flood(server: Server, head: &[u8]) -> Option<Response> {
-    let mut peer = Peer::tcp(server.port);
-    let mut writer = peer.stream.try_clone().unwrap();
-    writer.set_write_timeout(Some(PROMPTLY)).unwrap();
-    std::thread::scope(|scope| {
-        scope.spawn(move || writer.write_all(head));
-        peer.response(PROMPTLY)
-    })
-}
-
 #[test]
 fn row_07_a_head_that_is_too_long_costs_nothing_and_gets_431() {
     let scene = Scene::new();
-    let server = patient_server(&scene);
+    let gates = gates(&scene);
     let many = (0..10_000)
         .map(|at| format!("X-{at}: y\r\n"))
         .collect::<String>();
@@ -216,27 +311,32 @@ fn row_07_a_head_that_is_too_long_costs_nothing_and_gets_431() {
             ),
         ),
     ] {
-        let before = scene.host.cpu();
-        // What is sent on after the answer may have the answer lost in a RST.
-        if let Some(response) = flood(server, head.as_bytes()) {
-            assert!(
-                [400, 414, 431].contains(&response.status),
-                "{what}: {response:?}"
-            );
+        for gate in &gates {
+            let before = scene.host.cpu();
+            // What is sent on after the answer may have the answer lost in a RST.
+            if let Some(response) = gate.flood(&scene, head.as_bytes()) {
+                assert!(
+                    [400, 414, 431].contains(&response.status),
+                    "{what}: {response:?}"
+                );
+            }
+            let cost = scene.host.cpu() - before;
+            assert!(cost < Duration::from_secs(1), "{what}: {cost:?}");
         }
-        let cost = scene.host.cpu() - before;
-        assert!(cost < Duration::from_secs(1), "{what}: {cost:?}");
     }
     for head in [
         request(&format!("X: {}\r\n", "x".repeat(17 * 1024))),
         request(&many[..3000]),
     ] {
-        let status = Peer::http(server.port, &head).map(|response| response.status);
-        assert_eq!(status, Some(431), "{} bytes", head.len());
+        for gate in &gates {
+            let response = gate.flood(&scene, head.as_bytes());
+            let status = response.map(|response| response.status);
+            assert_eq!(status, Some(431), "{} bytes", head.len());
+        }
     }
     // As byte by byte: only a whole head is worth a look.
     let before = scene.host.cpu();
-    let mut peer = Peer::tcp(server.port);
+    let mut peer = Peer::tcp(gates[0].server.port);
     for byte in request(&format!("X: {}\r\n", "x".repeat(12 * 1024))).bytes() {
         peer.send_bytes(&[byte]);
     }
@@ -249,7 +349,7 @@ fn row_07_a_head_that_is_too_long_costs_nothing_and_gets_431() {
 #[test]
 fn row_07_a_head_with_anything_doubtful_is_refused_with_a_reason() {
     let scene = Scene::new();
-    let server = scene.server(json!({}));
+    let gates = gates(&scene);
     let good = request("");
     let swap = |from: &str, to: &str| {
         assert!(good.contains(from), "{from}");
@@ -393,9 +493,10 @@ fn row_07_a_head_with_anything_doubtful_is_refused_with_a_reason() {
             &[400, 405, 501],
         ),
     ];
-    for (what, head, expected) in table {
-        let response =
-            Peer::http(server.port, &head).unwrap_or_else(|| panic!("{what}: no answer"));
+    let all = |gate| table.iter().map(move |case| (gate, case));
+    for (gate, (what, head, expected)) in gates.iter().flat_map(all) {
+        let response = gate.flood(&scene, head.as_bytes());
+        let response = response.unwrap_or_else(|| panic!("{what}: no answer"));
         assert!(expected.contains(&response.status), "{what}: {response:?}");
         assert!(response.body.len() > 5, "{what}: no reason: {response:?}");
         if response.status == 426 {
@@ -500,8 +601,11 @@ fn row_07_a_head_that_is_unusual_but_right_is_served() {
 #[test]
 fn advisory_02_lists_that_have_stopped_other_servers_cost_nothing() {
     let scene = Scene::new();
-    let server = scene.server(json!({}));
-    for size in [15 * 1024, 64 * 1024] {
+    let gates = gates(&scene);
+    for (gate, size) in gates
+        .iter()
+        .flat_map(|gate| [(gate, 15 * 1024), (gate, 64 * 1024)])
+    {
         for part in [
             "a, ",
             ",",
@@ -523,8 +627,8 @@ fn advisory_02_lists_that_have_stopped_other_servers_cost_nothing() {
             ] {
                 let before = scene.host.cpu();
                 let value: String = part.chars().cycle().take(size).collect();
-                let head = request(&format!("{name}: {value}\r\n"));
-                if let Some(response) = flood(server, head.as_bytes()) {
+                let head = request(&format!("{}{name}: {value}\r\n", gate.headers));
+                if let Some(response) = gate.flood(&scene, head.as_bytes()) {
                     assert!(
                         [101, 400, 403, 426, 431].contains(&response.status),
                         "{name}: {part}: {response:?}"

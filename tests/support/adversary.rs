@@ -132,6 +132,24 @@ pub struct Response {
 }
 
 impl Response {
+    /// One whose body is what follows the head in `bytes`.
+    pub fn parse(bytes: &[u8]) -> Option<Response> {
+        let end = bytes.windows(4).position(|bytes| bytes == b"\r\n\r\n")? + 4;
+        let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
+        Some(Response {
+            status: head.split(' ').nth(1)?.parse().ok()?,
+            head,
+            body: bytes[end..].to_vec(),
+        })
+    }
+
+    /// Whether all of the body is there.
+    pub fn is_whole(&self) -> bool {
+        let length = self.header("content-length");
+        let length = length.and_then(|length| length.parse().ok());
+        self.body.len() >= length.unwrap_or(0)
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head
             .lines()
@@ -360,13 +378,7 @@ impl Peer {
 
     /// An HTTP response as far as one to HEAD goes.
     pub fn response_head(&mut self, within: Duration) -> Option<Response> {
-        let head = String::from_utf8_lossy(&self.head(within)?).to_lowercase();
-        let status = head.split(' ').nth(1)?.parse().ok()?;
-        Some(Response {
-            status,
-            head,
-            body: Vec::new(),
-        })
+        Response::parse(&self.head(within)?)
     }
 
     /// An HTTP response with all of its body.
