@@ -746,9 +746,11 @@ fn row_08_what_is_not_websocket_is_answered_and_logged() {
         ("HTTP/0.9", b"GET /\r\n\r\n", &[400, 505]),
         ("SSH", b"SSH-2.0-OpenSSH_9.2\r\n\r\n", &[400]),
     ];
-    for (what, bytes, expected) in cases {
-        let response =
-            Peer::http(server.port, bytes).unwrap_or_else(|| panic!("{what}: no answer"));
+    let gates = gates(&scene);
+    let all = |gate| cases.iter().map(move |case| (gate, case));
+    for (gate, (what, bytes, expected)) in gates.iter().flat_map(all) {
+        let response = gate.flood(&scene, bytes);
+        let response = response.unwrap_or_else(|| panic!("{what}: no answer"));
         assert!(expected.contains(&response.status), "{what}: {response:?}");
         if response.status == 426 {
             assert_eq!(
@@ -774,8 +776,9 @@ fn row_08_what_is_not_websocket_is_answered_and_logged() {
             });
     }
     assert!(
-        soon(PROMPTLY, || scene.host.fds() == scene.ready().fds + 1),
-        "only the listener is left"
+        soon(PROMPTLY, || scene.host.fds()
+            == scene.ready().fds + 1 + gates.len() as u64),
+        "only the listeners are left"
     );
     assert_eq!(
         scene.host.take(|event| event.server() == server.reference),
