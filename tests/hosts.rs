@@ -1,4 +1,5 @@
 //! The programs of examples-hosts, one for each language: all print what examples-hosts/expected.txt says, and end well.
+//! Where a wrapper does more than declare, a program of tests/hosts checks the rest of it.
 //!
 //! They need compilers and runtimes that are large: not in `cargo test`, but in scripts/test.sh.
 
@@ -7,6 +8,7 @@ mod cc;
 #[path = "support/interop_peers.rs"]
 mod interop_peers;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ use interop_peers::{folder, has, program};
 #[test]
 fn python_by_ctypes() {
     plays(&mut host("python3", "python"), &["python/scenario.py"]);
+    checks(&mut host("python3", "python"), &["../tests/hosts/tour.py"]);
 }
 
 #[test]
@@ -25,11 +28,13 @@ fn node_by_koffi() {
     if has(&modules.join("koffi"), "node") {
         // Node looks for packages beside and above a module, not where it is told to.
         let place = scratch("node");
-        for file in ["scenario.mjs", "wsplug.mjs"] {
-            fs::copy(examples().join("node").join(file), place.join(file)).unwrap();
+        for file in ["scenario.mjs", "wsplug.mjs", "../../tests/hosts/tour.mjs"] {
+            let file = examples().join("node").join(file);
+            fs::copy(&file, place.join(file.file_name().unwrap())).unwrap();
         }
         link(&modules, &place.join("node_modules"));
         plays(&mut host("node", "node"), &[place.join("scenario.mjs")]);
+        checks(&mut host("node", "node"), &[place.join("tour.mjs")]);
     }
 }
 
@@ -37,6 +42,7 @@ fn node_by_koffi() {
 fn luajit_by_its_ffi() {
     if has(&program("luajit"), "lua") {
         plays(&mut host("luajit", "lua"), &["luajit/scenario.lua"]);
+        checks(&mut host("luajit", "lua"), &["../tests/hosts/tour.lua"]);
     }
 }
 
@@ -104,28 +110,42 @@ fn pascal_by_its_unit() {
 fn cpp_by_its_header() {
     let json = Path::new("/usr/include/nlohmann/json.hpp");
     if has(&program("g++"), "c") && has(json, "cpp") {
-        let built = scratch("cpp").join("scenario");
-        let mut compiler = Command::new("g++");
-        compiler.args([
-            "-std=c++17",
-            "-O1",
-            "-Wall",
-            "-Wextra",
-            "-pedantic",
-            "-Werror",
-            "-pthread",
-        ]);
-        compiler
-            .args(["-I../include", "cpp/scenario.cpp", "-o"])
-            .arg(&built);
-        build(compiler.arg("-L").arg(libraries()).arg("-lwsplug"));
-        plays(&mut Command::new(built), &[""; 0]);
+        let built = ["cpp/scenario.cpp", "../tests/hosts/tour.cpp"].map(|source| {
+            let built = scratch("cpp").join(Path::new(source).file_stem().unwrap());
+            let mut compiler = Command::new("g++");
+            compiler.args([
+                "-std=c++17",
+                "-O1",
+                "-Wall",
+                "-Wextra",
+                "-pedantic",
+                "-Werror",
+                "-pthread",
+            ]);
+            compiler
+                .args(["-I../include", "-Icpp", source, "-o"])
+                .arg(&built);
+            build(compiler.arg("-L").arg(libraries()).arg("-lwsplug"));
+            built
+        });
+        plays(&mut Command::new(&built[0]), &[""; 0]);
+        checks(&mut Command::new(&built[1]), &[""; 0]);
     }
 }
 
-/// Runs a host; it prints what all print, nothing on stderr, and ends with 0.
-fn plays<A: AsRef<std::ffi::OsStr>>(host: &mut Command, arguments: &[A]) {
+/// Runs a scenario, which prints what all print.
+fn plays<A: AsRef<OsStr>>(host: &mut Command, arguments: &[A]) {
     let expected = fs::read_to_string(examples().join("expected.txt")).unwrap();
+    assert_eq!(run(host, arguments), expected, "{host:?}");
+}
+
+/// Runs a program that checks the rest of a wrapper itself, and prints nothing.
+fn checks<A: AsRef<OsStr>>(host: &mut Command, arguments: &[A]) {
+    assert_eq!(run(host, arguments), "", "{host:?}");
+}
+
+/// What a host prints; nothing on stderr, and it ends with 0.
+fn run<A: AsRef<OsStr>>(host: &mut Command, arguments: &[A]) -> String {
     host.args(arguments)
         .current_dir(examples())
         .stdin(Stdio::null());
@@ -136,14 +156,15 @@ fn plays<A: AsRef<std::ffi::OsStr>>(host: &mut Command, arguments: &[A]) {
     let output = host
         .output()
         .unwrap_or_else(|error| panic!("cannot run {host:?}: {error}"));
-    let printed = String::from_utf8_lossy(&output.stdout);
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     let complaints = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(printed, expected, "{host:?}: {complaints}");
+    let is_well = output.status.success() && complaints.is_empty();
     assert!(
-        output.status.success() && complaints.is_empty(),
-        "{host:?}: {}: {complaints}",
+        is_well,
+        "{host:?}: {}: {printed}{complaints}",
         output.status
     );
+    printed
 }
 
 /// A runtime that is there, or the test says which part of scripts/install.sh brings it.
