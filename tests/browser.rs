@@ -17,6 +17,7 @@ use std::process::Command;
 use certs::{Certs, Pair};
 use interop_peers::Watched;
 use nix::sys::signal::Signal;
+use serde_json::json;
 
 #[test]
 fn two_tabs_and_a_c_client_exchange_messages() {
@@ -74,6 +75,22 @@ fn a_browser_talks_over_tls_to_whom_its_authorities_vouch_for() {
     assert!(close.contains("\"reason\":\"done\""), "{close}");
 }
 
+#[test]
+fn rooms_keep_to_themselves_strangers_stay_out_and_pages_come_back() {
+    if !are_there(&["chromium"]) {
+        return;
+    }
+    let programs = interop_examples::build("examples-c-rooms");
+    let mut browser = Command::new("python3");
+    browser
+        .arg("-B")
+        .arg(cc::project().join("tests/interop/rooms_browser.py"))
+        .arg(programs.join("browser"))
+        .arg(programs.join("chat_server"))
+        .arg(cc::project().join("examples-c"));
+    cc::run(&mut browser, "rooms_browser.py");
+}
+
 fn are_there(programs: &[&str]) -> bool {
     programs
         .iter()
@@ -105,7 +122,8 @@ impl Chat {
         let mut server = Command::new(programs.join("chat_server"));
         server.arg("0").arg(cc::project().join("examples-c"));
         if let Some(pair) = pair {
-            server.args([pair.cert, pair.key]);
+            let tls = json!({"tls": {"certFile": pair.cert, "keyFile": pair.key}});
+            server.arg(tls.to_string());
         }
         let server = Watched::start(&mut server);
         let url = server.line_after("listening on ");
