@@ -111,7 +111,7 @@ impl Connect {
             "sendStallMs": 60_000,
         });
         let client = reach::client(&self.reach.options(&self.url, own))?;
-        let mut output = match &self.output {
+        let output = match &self.output {
             None => None,
             Some(path) => Some(
                 File::create(path)
@@ -123,7 +123,7 @@ impl Connect {
         Talk {
             client,
             connect: &self,
-            output: &mut output,
+            output,
             input: None,
             is_closing: false,
             has_come: false,
@@ -146,7 +146,7 @@ impl Connect {
 struct Talk<'a> {
     client: Client,
     connect: &'a Connect,
-    output: &'a mut Option<File>,
+    output: Option<File>,
     /// From the first open on.
     input: Option<Input>,
     is_closing: bool,
@@ -209,7 +209,13 @@ impl Talk<'_> {
             "message" if !self.is_closing => {
                 self.last = Instant::now();
                 self.has_come = true;
-                self.show(event)?;
+                let mut shown = Ok(());
+                let mut print = || shown = self.show(event);
+                match &self.input {
+                    Some(input) => input.aside(print),
+                    None => print(),
+                }
+                shown?;
                 if self.connect.once {
                     self.close();
                 }
@@ -250,7 +256,7 @@ impl Talk<'_> {
         }
     }
 
-    fn show(&mut self, event: &Event) -> Result<(), Trouble> {
+    fn show(&self, event: &Event) -> Result<(), Trouble> {
         let data = event.data();
         if event.kind() == TEXT {
             let text = String::from_utf8_lossy(data);
@@ -262,9 +268,9 @@ impl Talk<'_> {
             return Ok(());
         }
         let length = size(data.len() as u64);
-        match self.output {
+        match &self.output {
             Some(file) => {
-                let written = file.write_all(data);
+                let written = { file }.write_all(data);
                 written
                     .map_err(|error| Trouble::failed(format!("cannot write what came: {error}")))?;
                 self.connect

@@ -25,6 +25,8 @@ struct Shared {
     /// When everything had left.
     ended: OnceLock<Instant>,
     trouble: Mutex<Option<Trouble>>,
+    /// What is drawn while a file goes out.
+    bar: Mutex<Option<ProgressBar>>,
 }
 
 /// Transfers from here on show how far they are.
@@ -78,6 +80,14 @@ impl Input {
 
     pub fn trouble(&self) -> Option<Trouble> {
         lock(&self.0.trouble).take()
+    }
+
+    /// Prints without a bar in between.
+    pub fn aside(&self, print: impl FnOnce()) {
+        match &*lock(&self.0.bar) {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
     }
 
     /// The connection can take more, or is there again.
@@ -160,6 +170,7 @@ impl Sender {
             return Err(Stop::Trouble(Trouble::failed(message)));
         }
         let bar = self.bar(&name, length);
+        *lock(&self.shared.bar) = Some(bar.clone());
         let most = if chunk == 0 { u64::MAX } else { chunk as u64 };
         let (mut sent, mut bytes) = (0, Vec::new());
         loop {
@@ -182,6 +193,7 @@ impl Sender {
         drop(bytes);
         self.wait_until_sent(|waiting| bar.set_position(sent.saturating_sub(waiting)))?;
         bar.finish();
+        *lock(&self.shared.bar) = None;
         Ok(())
     }
 

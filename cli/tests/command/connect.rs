@@ -161,7 +161,7 @@ fn files_go_out_whole_or_in_pieces_and_come_back() {
         .ended(1)
         .says("nowhere");
 
-    let (_, written) = on_a_terminal(&["connect", &url, "-f", &sent, "--once"], &[]);
+    let (_, written) = on_a_terminal(&["connect", &url, "-f", &sent, "--linger", "0.1"], &[]);
     let written = String::from_utf8_lossy(&written).into_owned();
     assert!(
         written.contains("2.86 MiB of 2.86 MiB"),

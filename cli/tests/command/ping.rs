@@ -1,8 +1,9 @@
 //! `wsplug ping`.
 
-use std::process::Command;
+use nix::sys::signal::Signal;
 
-use crate::run::{finish, python, run, serve, wsplug};
+use crate::interop_peers::Watched;
+use crate::run::{python, run, serve, wsplug};
 use crate::scripted::{closing, leaving, sending};
 
 #[test]
@@ -50,12 +51,12 @@ fn silence_and_ends_are_failures() {
 #[test]
 fn ctrl_c_ends_with_the_statistics() {
     let (_server, url) = serve(&[]);
-    let mut command = Command::new("timeout");
-    let ping = wsplug(&["ping", &url, "-i", "0.01"]);
-    command
-        .args(["-s", "INT", "1"])
-        .arg(ping.get_program())
-        .args(ping.get_args());
-    // timeout tells that it had to; the command has ended by itself, with its figures.
-    finish(command, b"").ended(124).says("rtt min/avg/max/mdev");
+    let ping = Watched::start(&mut wsplug(&["ping", &url, "-i", "0.01"]));
+    ping.line_after("pong from ");
+    let (rest, status) = ping.end_by(Signal::SIGINT);
+    assert_eq!(status.code(), Some(0));
+    assert!(
+        rest.last().unwrap().starts_with("rtt min/avg/max/mdev"),
+        "{rest:?}"
+    );
 }

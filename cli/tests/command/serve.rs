@@ -1,5 +1,8 @@
 //! `wsplug serve`.
 
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
@@ -127,6 +130,28 @@ fn compression_is_taken_where_it_is_offered() {
     let talk = run_with(&["connect", &url, "-z", "--once"], text.as_bytes()).ended(0);
     talk.says("extensions permessage-deflate");
     assert_eq!(talk.out, format!("{text}\n"));
+}
+
+#[test]
+fn a_folder_is_served_beside_the_echo() {
+    let certs = Certs::new();
+    let folder = certs.path("site");
+    fs::create_dir(&folder).unwrap();
+    fs::write(format!("{folder}/index.html"), "<p>hello").unwrap();
+    fs::write(format!("{folder}/a b.txt"), "text").unwrap();
+    let (_server, url) = serve(&["--files", &folder]);
+    let get = |path: &str| {
+        let mut tcp = TcpStream::connect(url.strip_prefix("ws://").unwrap()).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        tcp.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        tcp.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    assert!(get("/").ends_with("\r\n\r\n<p>hello"));
+    assert!(get("/a%20b.txt").ends_with("\r\n\r\ntext"));
+    assert!(get("/nothing").starts_with("HTTP/1.1 404 "));
+    run(&["connect", &url, "--send", "x", "--once"]).ended(0);
 }
 
 #[test]
