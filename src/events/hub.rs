@@ -165,7 +165,7 @@ impl Hub {
         };
         self.sort_again();
         if let Some(old) = old {
-            await_end_of(&old, None);
+            await_end_of(old, None);
         }
     }
 
@@ -184,7 +184,7 @@ impl Hub {
         };
         self.sort_again();
         let mut handlers = methods.into_values().chain(default);
-        handlers.all(|handler| await_end_of(&handler, Some(deadline)))
+        handlers.all(|handler| await_end_of(handler, Some(deadline)))
             & self.set_wakeup(None, Some(deadline))
     }
 
@@ -534,7 +534,7 @@ impl Hub {
         let mut lanes = self.lanes.lock();
         let old = std::mem::replace(&mut lanes.alarm, wakeup.map(Alarm::new));
         self.wake_waiting(lanes);
-        old.is_none_or(|old| await_end_of(&old.into_wakeup(), deadline))
+        old.is_none_or(|old| await_end_of(old.into_wakeup(), deadline))
     }
 
     /// Ends the wait of one `pull` or `pump`, the present one or the next.
@@ -787,13 +787,14 @@ fn take(
 }
 
 /// Waits until nobody runs a callback that is no longer set; false at the deadline, or inside a callback, which may be this.
-fn await_end_of<T: ?Sized>(old: &Arc<T>, deadline: Option<Instant>) -> bool {
-    while Arc::strong_count(old) > 1 {
+fn await_end_of<T: ?Sized>(mut old: Arc<T>, deadline: Option<Instant>) -> bool {
+    // Asked so that what the callback has done is seen by whoever waits for its end.
+    while Arc::get_mut(&mut old).is_none() {
         if callback::is_inside() || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return false;
         }
         let soon = Instant::now() + Duration::from_millis(2);
-        gate::wait_for(Some(soon), || Arc::strong_count(old) == 1);
+        gate::wait_for(Some(soon), || Arc::strong_count(&old) == 1);
     }
     true
 }

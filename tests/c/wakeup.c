@@ -90,7 +90,7 @@ int main(int arguments, char **argument)
     for (int i = 0; i < BRINGING; i++)
         pthread_join(bringing[i], NULL);
     CHECK_INT(arrived, BRINGING * each);
-    DONE(wsplug_set_wakeup(NULL, NULL, NULL, NULL));
+    DONE(wsplug_set_wakeup(NULL, NULL, NULL, NULL)); /* and none runs any more */
     /* Each was for something; besides the messages there were the opens. */
     CHECK(by_fd ? wakeups == 0 : wakeups > 0 && wakeups <= arrived + 2 * BRINGING);
     int code = finish();
