@@ -87,7 +87,6 @@ public static class Wsplug
     {
         var pair = Guarded(onEvent, onMessage);
         Check(wsplug_set_callbacks(pair.Item1, pair.Item2, IntPtr.Zero));
-        lock (Kept) Kept[""] = pair; // once the call is back, the old ones are not called any more
     }
 
     /// The same for the servers and clients whose option "method" is `name`.
@@ -95,7 +94,6 @@ public static class Wsplug
     {
         var pair = Guarded(onEvent, onMessage);
         Check(wsplug_set_method(name, pair.Item1, pair.Item2, IntPtr.Zero));
-        lock (Kept) Kept[name] = pair;
     }
 
     /// A UTF-8 text of C.
@@ -121,8 +119,8 @@ public static class Wsplug
             return XElement.Load(reader);
     }
 
-    private static readonly Dictionary<string, Tuple<EventCallback, MessageCallback>> Kept =
-        new Dictionary<string, Tuple<EventCallback, MessageCallback>>();
+    // For ever: one that is replaced inside itself still runs.
+    private static readonly List<Delegate> Kept = new List<Delegate>();
 
     private static Tuple<EventCallback, MessageCallback> Guarded(EventHandler onEvent, MessageHandler onMessage)
     {
@@ -130,6 +128,7 @@ public static class Wsplug
             Guard(() => onEvent(server, client, TextAt(type), Parse(TextAt(context))));
         MessageCallback callMessage = (server, client, kind, data, length, userData) =>
             Guard(() => onMessage(server, client, kind, BytesAt(data, length)));
+        lock (Kept) Kept.AddRange(new Delegate[] { callEvent, callMessage });
         return Tuple.Create(onEvent == null ? null : callEvent, onMessage == null ? null : callMessage);
     }
 

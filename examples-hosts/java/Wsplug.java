@@ -29,7 +29,8 @@ import com.sun.jna.ptr.PointerByReference;
 import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 
 public final class Wsplug {
     public interface EventHandler {
@@ -95,17 +96,16 @@ public final class Wsplug {
     public static void setCallbacks(EventHandler onEvent, MessageHandler onMessage) {
         Guarded guarded = new Guarded(onEvent, onMessage);
         check(wsplug_set_callbacks(guarded.event, guarded.message, null));
-        KEPT.put("", guarded); // once the call is back, the old ones are not called any more
     }
 
     /** The same for the servers and clients whose option "method" is `name`. */
     public static void setMethod(String name, EventHandler onEvent, MessageHandler onMessage) {
         Guarded guarded = new Guarded(onEvent, onMessage);
         check(wsplug_set_method(name, guarded.event, guarded.message, null));
-        KEPT.put(name, guarded);
     }
 
-    private static final Map<String, Guarded> KEPT = new ConcurrentHashMap<>();
+    /** For ever: one that is replaced inside itself still runs. */
+    private static final Queue<Guarded> KEPT = new ConcurrentLinkedQueue<>();
     /** Keeps the library's thread attached to the JVM between two callbacks, as a daemon: it does not keep the JVM alive. */
     private static final CallbackThreadInitializer STAYS = new CallbackThreadInitializer(true, false, "wsplug-events");
 
@@ -118,6 +118,7 @@ public final class Wsplug {
                 onEvent.happened(server, client, type.getString(0), JsonParser.parseString(context.getString(0, "UTF-8")).getAsJsonObject()));
             message = onMessage == null ? null : (server, client, kind, data, length, userData) -> guard(() ->
                 onMessage.came(server, client, kind, length == 0 ? new byte[0] : data.getByteArray(0, length)));
+            KEPT.add(this);
             if (event != null) Native.setCallbackThreadInitializer(event, STAYS);
             if (message != null) Native.setCallbackThreadInitializer(message, STAYS);
         }

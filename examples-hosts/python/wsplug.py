@@ -138,27 +138,24 @@ class Error(Exception):
 def set_callbacks(on_event, on_message=None):
     """on_event(server, client, type, context) for all events that no method takes, context being a dict. Messages go to
     on_message(server, client, kind, data) if there is one, data being str or bytes. None: events wait for events()."""
-    _keep("", on_event, on_message, _library.wsplug_set_callbacks)
+    _keep(on_event, on_message, _library.wsplug_set_callbacks)
 
 
 def set_method(name, on_event, on_message=None):
     """The same for the servers and clients with method=name."""
-    _keep(name, on_event, on_message, lambda *pair: _library.wsplug_set_method(name.encode(), *pair))
+    _keep(on_event, on_message, lambda *pair: _library.wsplug_set_method(name.encode(), *pair))
 
 
 def set_log_callback(level, on_log):
     """on_log(level, message), on any thread; None ends it."""
     callback = _callback("wsplug_log_callback", on_log and (lambda level, text, _: on_log(level, text.decode())))
     _checked(_library.wsplug_set_log_callback(level, callback, None))
-    _kept[set_log_callback] = callback
 
 
 def set_wakeup(on_wakeup=None, **options):
-    """on_wakeup() when something waits for pump() or events(), on any thread; or fd=True, and the reply's "fd" is readable then."""
+    """on_wakeup() when something waits for pump() or events(), on any thread; with fd=True the reply's "fd" is readable then."""
     callback = _callback("wsplug_wakeup_callback", on_wakeup and (lambda _: on_wakeup()))
-    reply = _functions["wsplug_set_wakeup"](callback, None, **options)
-    _kept[set_wakeup] = callback
-    return reply
+    return _functions["wsplug_set_wakeup"](callback, None, **options)
 
 
 def events(timeout_ms):
@@ -168,12 +165,13 @@ def events(timeout_ms):
         length = c_int32()
         data = _library.wsplug_event_data(event, byref(length))
         kind = event_kind(event)
-        yield Event(
+        happened = Event(
             event_server(event), event_client(event), event_type(event), json.loads(event_context(event)),
             kind, _payload(kind, data, length.value),
             event_method(event), event_worker(event), event_window(event), event_process(event),
         )
-        event_free(event)
+        event_free(event)  # before anybody may stop asking
+        yield happened
 
 
 def receive(client, timeout_ms):
@@ -194,11 +192,11 @@ def _payload(kind, data, length):
     return data.decode() if kind == TEXT else data
 
 
-# Callbacks, as long as the library may call them: without a reference Python would free them.
-_kept = {}
+# Every callback, for ever: without a reference Python would free it, and one that is replaced inside itself still runs.
+_kept = []
 
 
-def _keep(name, on_event, on_message, set_pair):
+def _keep(on_event, on_message, set_pair):
     def event(server, client, kind, context, worker, window, process, _):
         on_event(server, client, kind.decode(), json.loads(context))
 
@@ -206,8 +204,7 @@ def _keep(name, on_event, on_message, set_pair):
         on_message(server, client, kind, _payload(kind, data, length))
 
     pair = _callback("wsplug_event_callback", on_event and event), _callback("wsplug_message_callback", on_message and message)
-    _checked(set_pair(*pair, None))  # once this is back, the old pair is not called any more
-    _kept[name] = pair
+    _checked(set_pair(*pair, None))
 
 
 def _callback(type_name, function):
@@ -219,7 +216,10 @@ def _callback(type_name, function):
         except Exception:
             traceback.print_exc()
 
-    return _types[type_name](guarded) if function else _types[type_name]()
+    if not function:
+        return _types[type_name]()
+    _kept.append(_types[type_name](guarded))
+    return _kept[-1]
 
 
 def _checked(status):
@@ -250,7 +250,7 @@ def _function(result, name, parameters):
         if arguments:
             raise TypeError(f"{name} takes {len(passed) - len(written)} arguments")
         returned = native(*passed)
-        texts = {parameter: _taken(out) for parameter, out in written.items() if isinstance(out, c_void_p)}
+        texts = {parameter: _taken(written[parameter]) for kind, parameter in parameters if kind == "char **"}
         reply = json.loads(texts["reply"]) if texts.get("reply") else None
         if result == "int32_t" and not tells_of_event and returned < 0:
             raise Error(returned, reply)

@@ -47,6 +47,8 @@ assert wsplug.client_get_value(client, "clé") == "wérté" and wsplug.client_ge
 assert wsplug.server_clients(server) == [accepted]
 assert wsplug.client_info(client)["state"] == "open" and wsplug.info()["version"] == wsplug.version()
 
+assert wsplug.event_next(0) is None
+
 # Messages, one by one.
 big = bytes(range(256)) * 1000
 statuses = wsplug.server_send(server, wsplug.BINARY, big, clients=[accepted, 999])
@@ -62,9 +64,15 @@ wsplug.client_send(client, wsplug.TEXT, "wake")
 assert woken.wait(30)
 wsplug.set_wakeup()
 
+error = fails(wsplug.UNKNOWN_REF, wsplug.client_send, 999, wsplug.TEXT, "late")
+assert error.name == "unknown_ref" and "999" in str(error)
+error = fails(wsplug.INVALID_OPTIONS, wsplug.server_create, port="x")
+assert error.option == "port"
+
 
 def on_message(server, client, kind, data):
     if data == "once more":  # "wake" comes too: it has waited for somebody
+        wsplug.set_callbacks(None)  # inside the callback that it ends
         came.set()
     raise ValueError(data)
 
@@ -73,11 +81,5 @@ with contextlib.redirect_stderr(io.StringIO()) as caught:
     wsplug.set_callbacks(lambda *event: None, on_message)
     wsplug.client_send(client, wsplug.TEXT, "once more")
     assert came.wait(30)
-    wsplug.set_callbacks(None)  # once this is back, the callback has ended
+    assert wsplug.shutdown(30000) == wsplug.OK  # the callback has ended
 assert "ValueError: once more" in caught.getvalue(), caught.getvalue()
-
-error = fails(wsplug.UNKNOWN_REF, wsplug.client_send, 999, wsplug.TEXT, "late")
-assert error.name == "unknown_ref" and "999" in str(error)
-error = fails(wsplug.INVALID_OPTIONS, wsplug.server_create, port="x")
-assert error.option == "port"
-assert wsplug.shutdown(30000) == wsplug.OK
