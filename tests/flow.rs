@@ -15,10 +15,15 @@ mod secure;
 
 use adversary::{BINARY, Frame, PROMPTLY, Peer, TEXT, listener, url};
 use certs::Certs;
-use host::{INVALID_ARGUMENT, INVALID_OPTIONS, QUEUE_FULL, UNKNOWN_REF, WATCHDOG, soon};
+use host::{
+    Host, INVALID_ARGUMENT, INVALID_OPTIONS, OK, QUEUE_FULL, Reply, UNKNOWN_REF, WATCHDOG, soon,
+};
 use scene::{MIB, Scene, Server};
 use serde_json::{Value, json};
 use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 impl Scene {
     fn field(&self, command: &str, reference: i32, field: &str) -> Value {
@@ -416,5 +421,317 @@ fn what_a_client_keeps_is_confirmed_by_the_connection_that_takes_it() {
         json!({"messages": 1, "bytes": 5, "unconfirmed": [4]})
     );
     assert!(second.ends(PROMPTLY));
+    scene.finish();
+}
+
+/// Sends to a peer that does not read until neither the system nor the library takes one more; the last refusal.
+fn fill(scene: &Scene, client: i32) -> Reply {
+    loop {
+        let data = "*16384";
+        let filled = ask!(
+            scene.host,
+            "repeat",
+            0,
+            100_000,
+            "client_send",
+            client,
+            BINARY,
+            data
+        );
+        assert_eq!(filled.status, QUEUE_FULL);
+        scene.stuck(client);
+        if filled.done == 0 {
+            return filled;
+        }
+    }
+}
+
+#[test]
+fn what_waits_on_all_connections_of_a_server_is_limited_and_one_message_always_goes() {
+    let scene = Scene::new();
+    let budget = 400_000;
+    let server = scene.server(json!({"sendBudgetBytes": budget, "drain": true}));
+    let whose = format!("sendBudgetBytes of server {} is {budget}", server.reference);
+    let slow = || scene.peer_with(server, Peer::tcp_with_little_room(server.port));
+    let ((mut ann, ann_ref), (bob, bob_ref)) = (slow(), slow());
+    fill(&scene, ann_ref).fails(
+        QUEUE_FULL,
+        &[&whose, "16388 more", &format!("connection {ann_ref}")],
+    );
+    let total = || {
+        let buffered = scene.field("server_info", server.reference, "bufferedAmount");
+        buffered.as_u64().unwrap()
+    };
+    // What a connection has at the most is not counted for 4 KiB.
+    let most = budget + 2 * 4096;
+    assert!(total() > budget - 16_388 && total() <= most, "{}", total());
+    // The other has its one message, and no more.
+    fill(&scene, bob_ref).fails(QUEUE_FULL, &[&whose]);
+    assert!(total() <= most + 16_388, "{}", total());
+    assert!(scene.buffered(bob_ref) <= 2 * 16_388);
+    // Whoever reads is not held up by those who do not.
+    let (mut fast, fast_ref) = scene.peer(server);
+    for _ in 0..100 {
+        assert!(soon(WATCHDOG, || scene.buffered(fast_ref) == 0));
+        ask!(scene.host, "client_send", fast_ref, BINARY, "*16384").ok();
+        assert_eq!(fast.frame().payload.len(), 16_384);
+    }
+    // Once there is room, it goes on.
+    scene.host.take(|event| event.is("drain"));
+    while ann.swallow(1 << 20) > 0 && scene.buffered(ann_ref) > 0 {}
+    scene.host.event("drain", ann_ref);
+    ask!(scene.host, "client_send", ann_ref, BINARY, "*16384").ok();
+    // What was counted for those who leave is free again.
+    bob.reset();
+    scene.host.event("close", bob_ref);
+    ann.reset();
+    scene.host.event("close", ann_ref);
+    let (_peer, client) = slow();
+    fill(&scene, client).fails(QUEUE_FULL, &[&whose]);
+    assert!(total() > budget - 16_388 && total() <= most, "{}", total());
+    scene.finish();
+}
+
+#[test]
+fn a_broadcast_counts_in_the_budget_too() {
+    let scene = Scene::new();
+    let server = scene.server(json!({"sendBudgetBytes": 400_000}));
+    let (_slow, client) = scene.peer_with(server, Peer::tcp_with_little_room(server.port));
+    let (mut fast, _) = scene.peer(server);
+    let reader = std::thread::spawn(move || while fast.swallow(1 << 20) > 0 {});
+    // Nobody asks what became of these.
+    let reference = server.reference.to_string();
+    let send = [
+        "-repeat",
+        "0",
+        "200",
+        "server_send",
+        &reference,
+        "2",
+        "*16384",
+    ];
+    assert!(soon(3 * WATCHDOG, || {
+        scene.host.call(&send);
+        scene.stuck(client) > 300_000
+    }));
+    let buffered = scene.buffered(client);
+    assert!(buffered <= 404_096, "{buffered}");
+    let reply = ask!(
+        scene.host,
+        "server_send",
+        server.reference,
+        BINARY,
+        "*16384"
+    );
+    let mine = reply.body.as_array().unwrap().iter();
+    let mine = mine
+        .filter(|one| one["client"] == client)
+        .collect::<Vec<_>>();
+    assert_eq!(mine[0]["error"]["code"], QUEUE_FULL);
+    assert!(
+        mine[0]["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("sendBudgetBytes")
+    );
+    ask!(scene.host, "server_clear", server.reference).ok();
+    reader.join().unwrap();
+    scene.finish();
+}
+
+#[test]
+fn what_waits_on_all_connections_of_the_process_is_limited() {
+    let host = Host::spawn();
+    ask!(host, "callbacks", "em").ok();
+    ask!(host, "init", json!({"sendBudgetBytes": 300_000})).ok();
+    let reference = ask!(host, "server_create", json!({"port": 0}))
+        .ok()
+        .reference;
+    let started = ask!(host, "server_start", reference, "{}").ok().body;
+    let tcp = Peer::tcp_with_little_room(started["port"].as_u64().unwrap() as u16);
+    let peer = tcp.upgraded("");
+    let client = host.server_event("open", reference).client();
+    let mut last = None;
+    let info = || {
+        ask!(host, "info").ok().body["bufferedAmount"]
+            .as_u64()
+            .unwrap()
+    };
+    assert!(soon(WATCHDOG, || {
+        let data = "*16384";
+        let reply = ask!(
+            host,
+            "repeat",
+            0,
+            100_000,
+            "client_send",
+            client,
+            BINARY,
+            data
+        );
+        let is_over = reply.done == 0;
+        last = Some(reply);
+        is_over && info() > 280_000
+    }));
+    last.unwrap()
+        .fails(QUEUE_FULL, &["sendBudgetBytes of wsplug_init is 300000"]);
+    assert!(info() <= 304_096);
+    drop(peer);
+    ask!(host, "shutdown", 1000).ok();
+    host.leave();
+}
+
+/// Connections that are read as fast as they bring something, by a few threads.
+struct Readers {
+    slowest: Arc<Vec<AtomicUsize>>,
+    over: Arc<AtomicBool>,
+    threads: Vec<std::thread::JoinHandle<Vec<Peer>>>,
+}
+
+impl Readers {
+    fn start(peers: Vec<Peer>) -> Readers {
+        let over = Arc::new(AtomicBool::new(false));
+        let count = 4;
+        let slowest: Arc<Vec<AtomicUsize>> =
+            Arc::new((0..count).map(|_| AtomicUsize::new(0)).collect());
+        let mut groups: Vec<Vec<Peer>> = (0..count).map(|_| Vec::new()).collect();
+        for (number, peer) in peers.into_iter().enumerate() {
+            peer.stream.set_nonblocking(true).unwrap();
+            groups[number % count].push(peer);
+        }
+        let threads = groups.into_iter().enumerate().map(|(number, mut group)| {
+            let (over, slowest) = (over.clone(), slowest.clone());
+            std::thread::spawn(move || {
+                let mut buffer = vec![0; 128 * 1024];
+                let mut got = vec![0; group.len()];
+                while !over.load(Ordering::Relaxed) {
+                    for (peer, got) in group.iter_mut().zip(&mut got) {
+                        while let Ok(bytes @ 1..) = peer.stream.read(&mut buffer) {
+                            *got += bytes;
+                        }
+                    }
+                    slowest[number].store(*got.iter().min().unwrap(), Ordering::Relaxed);
+                    std::thread::yield_now();
+                }
+                group
+            })
+        });
+        Readers {
+            threads: threads.collect(),
+            slowest,
+            over,
+        }
+    }
+
+    /// Bytes that each of them has at least.
+    fn all_have(&self) -> usize {
+        let slowest = self.slowest.iter();
+        slowest
+            .map(|bytes| bytes.load(Ordering::Relaxed))
+            .min()
+            .unwrap()
+    }
+}
+
+/// Sends 4 MiB to 499 connections that read, and to one that does not if `with_slow`; how long it took.
+fn broadcast(with_slow: bool) -> Duration {
+    let scene = Scene::new();
+    scene.may_grow(96 * MIB);
+    let server = scene.server(json!({
+        "sendQueueBytes": 256 * 1024, "sendStallMs": 3000, "pingInterval": 0, "backlog": 4096,
+    }));
+    let slow = with_slow.then(|| scene.peer_with(server, Peer::tcp_with_little_room(server.port)));
+    let peers: Vec<Peer> = (0..499).map(|_| Peer::client(server.port)).collect();
+    let readers = Readers::start(peers);
+    let began = Instant::now();
+    let (rounds, messages) = (64, 16);
+    let mut told = 0;
+    for round in 0..rounds {
+        let sent = ask!(
+            scene.host,
+            "repeat",
+            1,
+            messages,
+            "server_send",
+            server.reference,
+            BINARY,
+            "*4092"
+        );
+        assert_eq!(sent.status, OK);
+        let last = ask!(scene.host, "server_send", server.reference, BINARY, "*4092").ok();
+        for one in last.body.as_array().unwrap() {
+            let is_slow = slow
+                .as_ref()
+                .is_some_and(|(_, slow)| one["client"] == *slow);
+            match one["success"].as_bool() {
+                Some(true) => {}
+                _ if is_slow => {
+                    assert_eq!(one["error"]["code"], QUEUE_FULL);
+                    told += 1;
+                }
+                _ => panic!("round {round}: {one}"),
+            }
+        }
+        let wanted = (round + 1) * messages * 4096;
+        let deadline = Instant::now() + WATCHDOG;
+        while readers.all_have() < wanted {
+            assert!(
+                Instant::now() < deadline,
+                "round {round}: {} of {wanted}",
+                readers.all_have()
+            );
+            std::thread::yield_now();
+        }
+    }
+    let took = began.elapsed();
+    eprintln!(
+        "500 connections, 4 MiB each, {} who does not read: {took:?}, grown by {} KiB, {told} refusals told",
+        if with_slow { "one" } else { "none" },
+        scene.growth() >> 10
+    );
+    if let Some((_peer, client)) = &slow {
+        assert!(told > 0, "nobody was told of the slow one");
+        let close = scene.host.event("close", *client);
+        assert_eq!(close.code(), 1006);
+        assert!(
+            close.reason().contains("no byte left within 3000 ms"),
+            "{close:?}"
+        );
+        assert!(close.context("unsent")["messages"].as_u64() > Some(0));
+        assert!(
+            scene.field("server_info", server.reference, "unsent")["messages"].as_u64() > Some(0)
+        );
+    }
+    readers.over.store(true, Ordering::Relaxed);
+    for thread in readers.threads {
+        thread.join().unwrap();
+    }
+    scene.finish();
+    took
+}
+
+#[test]
+fn one_who_does_not_read_does_not_slow_a_broadcast_to_499_others() {
+    let without = broadcast(false);
+    let with = broadcast(true);
+    // Whatever else the machine does meanwhile.
+    assert!(
+        with < without * 2 + Duration::from_secs(1),
+        "{with:?} instead of {without:?}"
+    );
+}
+
+#[test]
+fn a_server_has_a_name_and_tells_what_was_not_sent() {
+    let scene = Scene::new();
+    let server = scene.server(json!({"name": "chat"}));
+    assert_eq!(scene.field("server_info", server.reference, "name"), "chat");
+    let nothing = json!({"messages": 0, "bytes": 0});
+    assert_eq!(
+        scene.field("server_info", server.reference, "unsent"),
+        nothing
+    );
+    let client = scene.client(json!({"url": "ws://127.0.0.1:9/"}));
+    assert_eq!(scene.field("client_info", client, "unsent"), nothing);
     scene.finish();
 }

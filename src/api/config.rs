@@ -14,7 +14,7 @@ use super::options::{
 use super::topics;
 use super::values::{Admission, Int, Paths};
 use crate::client::{self, Backoff, Target};
-use crate::connection::Settings;
+use crate::connection::{Budget, Settings};
 use crate::error::{Error, Result};
 use crate::events::{CreditLimits, Tag};
 use crate::protocol::head::Limits as HeadLimits;
@@ -32,6 +32,8 @@ pub struct Config<T> {
     tag: TagOptions,
     pub own: T,
     connection: ConnectionOptions,
+    /// What waits to be sent on a server's connections.
+    budget: Option<Arc<Budget>>,
     role: Role,
     /// Whether the host set the interval itself: then it is told of the pongs.
     sets_pings: bool,
@@ -55,8 +57,16 @@ impl Config<ServerOptions> {
             tag: TagOptions::default(),
             own: ServerOptions::default(),
             connection: ConnectionOptions::default(),
+            budget: Some(Arc::default()),
             role: Role::Server,
             sets_pings: false,
+        }
+    }
+
+    /// What may wait to be sent, from now on.
+    pub fn limit_budget(&self) {
+        if let Some(budget) = &self.budget {
+            budget.limit_to(self.own.send_budget.0 as usize);
         }
     }
 
@@ -117,6 +127,7 @@ impl Config<ClientOptions> {
             tag: TagOptions::default(),
             own: ClientOptions::default(),
             connection: ConnectionOptions::of_client(),
+            budget: None,
             role: Role::Client,
             sets_pings: false,
         }
@@ -332,6 +343,7 @@ impl<T: Options> Config<T> {
             enable_pong: own.enable_pong,
             close_timeout: millis(own.close_timeout),
             send_queue: own.send_queue.0 as usize,
+            budget: self.budget.clone(),
             send_stall: Some(millis(own.send_stall)).filter(|stall| !stall.is_zero()),
             drain: own.drain,
             deflate: own.deflate(self.role),

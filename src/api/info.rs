@@ -9,7 +9,7 @@ use super::reply::{self, Reply};
 use crate::client::Client;
 use crate::connection::{Connection, Counters, Report};
 use crate::error::{Error, Result};
-use crate::events::{OpenInfo, cookies_object, headers_object, tls_of};
+use crate::events::{OpenInfo, cookies_object, headers_object, show_unsent, tls_of};
 use crate::library::{self, Peer};
 use crate::server::{self, Server};
 
@@ -19,12 +19,13 @@ pub fn info() -> Reply {
         let mut total = Counters::default();
         let mut waiting = (0, 0);
         let mut add = |more: (usize, usize)| waiting = (waiting.0 + more.0, waiting.1 + more.1);
-        let mut connections = 0;
+        let (mut connections, mut buffered) = (0, 0);
         let mut servers = Vec::new();
         for server in library::SERVERS.all() {
             let report = server.report();
             total += report.counters;
             connections += report.clients;
+            buffered += report.buffered;
             add(report.waiting);
             servers.push(show_server(&server, &report).into());
         }
@@ -35,6 +36,7 @@ pub fn info() -> Reply {
                 let report = connection.map(|connection| connection.report());
                 total += gone;
                 total += report.map_or_else(Counters::default, |report| report.counters);
+                buffered += report.map_or(0, |report| report.buffered);
                 connections += usize::from(report.is_some_and(|report| report.is_open));
                 add(client.source.channel().waiting());
                 clients.push(brief(&client, report.as_ref()).into());
@@ -45,6 +47,7 @@ pub fn info() -> Reply {
         reply.insert("version".into(), env!("CARGO_PKG_VERSION").into());
         reply.insert("threads".into(), library::thread_count().into());
         reply.insert("connections".into(), connections.into());
+        reply.insert("bufferedAmount".into(), buffered.into());
         show_waiting(waiting, &mut reply);
         show_counters(&total, &mut reply);
         reply.insert("servers".into(), Value::Array(servers));
@@ -85,6 +88,7 @@ pub fn client_info(client: i32) -> Reply {
             let mut fields = brief(&own, report.as_ref());
             fields.insert("success".into(), true.into());
             fields.insert("server".into(), 0.into());
+            fields.insert("unsent".into(), show_unsent(&own.unsent()));
             match (connection, report) {
                 (Some(connection), Some(report)) => {
                     counters += report.counters;
@@ -152,6 +156,8 @@ fn show_server(server: &Server, report: &server::Report) -> Map<String, Value> {
         .map(|(name, subscribers)| (name.to_string(), subscribers.into()))
         .collect();
     fields.insert("topics".into(), topics.into());
+    fields.insert("name".into(), config.name.into());
+    fields.insert("unsent".into(), show_unsent(&report.unsent));
     fields.insert("bufferedAmount".into(), report.buffered.into());
     show_waiting(report.waiting, &mut fields);
     show_counters(&report.counters, &mut fields);

@@ -9,6 +9,7 @@ use super::config;
 use super::names;
 use super::options::{InitOptions, Options, ignored, parse};
 use super::reply::{self, Reply};
+use crate::connection::PROCESS_BUDGET;
 use crate::error::Result;
 use crate::events::hub;
 use crate::library;
@@ -27,6 +28,7 @@ fn try_init(options: &str) -> Result<Map<String, serde_json::Value>> {
     let mut options = InitOptions::default();
     options.apply(&given)?;
     library::init(options.threads.0 as usize)?;
+    PROCESS_BUDGET.limit_to(options.send_budget.0 as usize);
     hub().set_dispatch(
         options.dispatch,
         options.affinity,
@@ -47,6 +49,7 @@ pub fn shutdown(timeout_ms: i32) -> Result<crate::error::Status> {
     let status = library::shutdown(timeout)?;
     *config::SERVERS.lock() = RefMap::default();
     *config::CLIENTS.lock() = RefMap::default();
+    PROCESS_BUDGET.limit_to(0);
     names::release_all();
     Ok(status)
 }

@@ -117,6 +117,8 @@ options! {
 options! {
     /// Limits and habits of a server's connections.
     ServerOptions {
+        /// A name for `wsplug_info` and `wsplug_server_info`.
+        "name" name: String = String::new();
         /// The port to listen on; 0 takes a free one, which the start reply tells.
         "port" port: Int<0, 65535> = Int(8080);
         /// The name or address to listen on; "0.0.0.0" is every IPv4 address, "::" every address.
@@ -181,6 +183,8 @@ options! {
         "maxHttpConnections" max_guests: Int<1, 10_000_000> = Int(1000);
         /// Milliseconds that such a connection is kept for its next request.
         "httpIdleTimeoutMs" idle_timeout: Int<1, 3_600_000> = Int(10_000);
+        /// Bytes that may wait to be sent on all connections of the server together, beside `sendQueueBytes` of each; beyond: WSPLUG_QUEUE_FULL. An empty queue always takes one message. 0: no limit.
+        "sendBudgetBytes" send_budget: Int<0, 9_007_199_254_740_991> = Int(0);
         /// How often "service" comes, counted from the end of the one before: milliseconds, or a text such as "20 s", "10 ms" or "1 min". 0: never.
         "interval" interval: Interval = Interval::default();
         /// Refuses new connections with 503, and keeps those that are there.
@@ -373,6 +377,8 @@ options! {
     InitOptions {
         /// Network threads; connections take turns in being given to one.
         "threads" threads: Int<1, 256> = Int(1);
+        /// Bytes that may wait to be sent on all connections of the process together; as `sendBudgetBytes` of a server.
+        "sendBudgetBytes" send_budget: Int<0, 9_007_199_254_740_991> = Int(0);
         /// How callbacks are run where a server or client does not say.
         "dispatch" dispatch: Dispatch = Dispatch::Thread;
         /// Whether "perConnection" keeps each connection to one thread where a server or client does not say.

@@ -185,6 +185,7 @@ fn set(server: i32, options: &str) -> Result<Map<String, Value>> {
 fn put_in_force(server: &Server, config: &Config<ServerOptions>) {
     let channel = server.source.channel();
     channel.set_tag(config.tag(), config.credit());
+    config.limit_budget();
     server.is_blocked.store(config.own.blocked, SeqCst);
     server.set_interval(config.own.interval.0);
 }

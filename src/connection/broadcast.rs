@@ -215,7 +215,8 @@ impl Connection {
         if outbox.stage != Stage::Open {
             return;
         }
-        if self.queued(&outbox) + frames.len() <= self.settings.send_queue {
+        let queued = self.queued(&outbox) + frames.len();
+        if queued <= self.settings.send_queue && self.count(&mut outbox, queued, false).is_ok() {
             self.is_touched.store(true, Release);
             outbox.append_shared(frames);
             outbox.taken.add(taken);

@@ -3,6 +3,7 @@
 
 mod about;
 mod broadcast;
+mod budget;
 mod closing;
 mod cork;
 mod counters;
@@ -31,6 +32,8 @@ use crate::transport::{Home, Stream, Wakes};
 
 use about::About;
 pub use broadcast::{Audience, Broadcasts};
+use budget::UNCOUNTED;
+pub use budget::{Budget, PROCESS as PROCESS_BUDGET};
 pub use counters::Counters;
 use counters::Passed;
 use outbox::{Outbox, Stage, unlock_and, unlock_and_wake};
@@ -57,6 +60,8 @@ pub struct Settings {
     pub close_timeout: Duration,
     /// Bytes that may wait to be sent.
     pub send_queue: usize,
+    /// What waits to be sent on all connections of a server.
+    pub budget: Option<Arc<Budget>>,
     /// How long no byte may leave while some wait.
     pub send_stall: Option<Duration>,
     /// Whether "drain" follows a send that found no room.
@@ -456,7 +461,12 @@ impl Connection {
         };
         if queued > 0 && queued.saturating_add(length) > most {
             outbox.wants_drain = self.settings.drain;
-            return Err(queue_full(self, queued));
+            return Err(queue_full(self, queued, length));
+        }
+        let must = queued == 0 || kind.is_control() || limit == usize::MAX;
+        if let Err(over) = self.count(outbox, queued.saturating_add(length), must) {
+            outbox.wants_drain = self.settings.drain;
+            return Err(self.over_budget(over, length));
         }
         // Under the lock, before anything is appended.
         self.is_touched.store(true, Release);
@@ -472,6 +482,67 @@ impl Connection {
     fn settle(&self, outbox: &mut Outbox, in_flight: usize) {
         outbox.settle(in_flight);
         self.collected.store(0, Relaxed);
+        let queued = outbox.queued();
+        let unused = outbox.counted.saturating_sub(queued);
+        if unused > UNCOUNTED || (queued == 0 && unused > 0) {
+            self.uncount(outbox, unused);
+        }
+        // What did not ask for room: it is there already.
+        let _ = self.count(outbox, queued, true);
+    }
+
+    /// Those of which this connection's bytes are a part.
+    fn budgets(&self) -> impl Iterator<Item = &Budget> {
+        let own = self.settings.budget.as_deref();
+        own.into_iter().chain([&PROCESS_BUDGET])
+    }
+
+    /// Sees to it that `queued` bytes are counted in the budgets. The error is the budget that is used up.
+    fn count(
+        &self,
+        outbox: &mut Outbox,
+        queued: usize,
+        must: bool,
+    ) -> std::result::Result<(), &Budget> {
+        let more = queued.saturating_sub(outbox.counted);
+        if more <= UNCOUNTED || self.budgets().all(|budget| budget.limit() == 0) {
+            return Ok(());
+        }
+        let over = self.budgets().position(|budget| !budget.take(more, must));
+        let Some(over) = over else {
+            outbox.counted += more;
+            return Ok(());
+        };
+        self.budgets()
+            .take(over)
+            .for_each(|budget| budget.give_back(more));
+        self.budgets().nth(over).map_or(Ok(()), Err)
+    }
+
+    fn uncount(&self, outbox: &mut Outbox, bytes: usize) {
+        outbox.counted -= bytes;
+        self.budgets().for_each(|budget| budget.give_back(bytes));
+    }
+
+    /// Whether the budgets leave room for some more sends.
+    fn has_budget(&self) -> bool {
+        self.budgets().all(Budget::has_room)
+    }
+
+    fn over_budget(&self, budget: &Budget, length: usize) -> Error {
+        let whose = match std::ptr::eq(budget, &PROCESS_BUDGET) {
+            true => "wsplug_init".to_owned(),
+            false => format!("server {}", self.source.server()),
+        };
+        Error::new(
+            Status::QueueFull,
+            format!(
+                "{} bytes wait to be sent and {length} more would go to connection {}; sendBudgetBytes of {whose} is {}",
+                budget.used(),
+                self.client,
+                budget.limit()
+            ),
+        )
     }
 
     fn compresses(&self, kind: Kind, length: usize) -> bool {
@@ -527,6 +598,10 @@ impl Connection {
     }
 
     fn tell_end(&self) {
+        let mut outbox = self.outbox.lock();
+        let counted = outbox.counted;
+        self.uncount(&mut outbox, counted);
+        drop(outbox);
         *self.has_ended.lock() = true;
         self.ended.notify_all();
     }
@@ -604,11 +679,11 @@ pub fn send_inline(client: i32, kind: Kind, payload: &[u8]) -> bool {
     cork::send(client, kind, payload)
 }
 
-fn queue_full(connection: &Connection, queued: usize) -> Error {
+fn queue_full(connection: &Connection, queued: usize, length: usize) -> Error {
     Error::new(
         Status::QueueFull,
         format!(
-            "{queued} bytes wait to be sent to connection {}; sendQueueBytes is {}",
+            "{queued} bytes wait and {length} more would be sent to connection {}; sendQueueBytes is {}",
             connection.client, connection.settings.send_queue
         ),
     )

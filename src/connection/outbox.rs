@@ -133,6 +133,8 @@ pub struct Outbox {
     waiting_bytes: usize,
     /// Bytes in the task's hands, as far as it has told.
     in_flight: usize,
+    /// How many of these bytes the budgets know of.
+    pub counted: usize,
     /// Bytes that were added so far.
     added: u64,
     /// The end of what is still sent, once the rest was withdrawn.

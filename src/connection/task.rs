@@ -313,7 +313,8 @@ impl Task {
         self.connection.settle(&mut outbox, self.writing.len());
         let buffered = outbox.queued();
         // At half, so that "drain" is worth a batch of sends.
-        if outbox.wants_drain && buffered <= self.connection.settings.send_queue / 2 {
+        let has_room = buffered <= self.connection.settings.send_queue / 2;
+        if outbox.wants_drain && has_room && self.connection.has_budget() {
             outbox.wants_drain = false;
             drop(outbox);
             if self.phase == Phase::Open {

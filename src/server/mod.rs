@@ -336,6 +336,7 @@ impl Server {
 impl Owner for Server {
     fn closing(&self, client: i32, _: &End, unsent: Unsent) -> Unsent {
         self.topics.leave(client);
+        self.tally.left(&unsent);
         unsent
     }
 

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::Server;
 use crate::connection::{Connection, Counters};
+use crate::error::Unsent;
 
 /// What is counted once for each connection.
 #[derive(Default)]
@@ -19,6 +20,7 @@ struct Counted {
     answered: u64,
     /// What passed through the connections that are gone.
     gone: Counters,
+    unsent: (usize, u64),
     refused: BTreeMap<&'static str, u64>,
 }
 
@@ -35,6 +37,13 @@ impl Tally {
     pub fn gone(&self, connection: &Connection) {
         let counters = connection.report().counters;
         self.0.lock().gone += counters;
+    }
+
+    /// A connection has ended before all was sent.
+    pub fn left(&self, unsent: &Unsent) {
+        let mut counted = self.0.lock();
+        counted.unsent.0 += unsent.messages;
+        counted.unsent.1 += unsent.bytes;
     }
 
     pub fn refused(&self, cause: &'static str) {
@@ -63,6 +72,8 @@ pub struct Report {
     pub refused: BTreeMap<&'static str, u64>,
     /// What passed through all connections so far.
     pub counters: Counters,
+    /// What connections had not sent when they ended.
+    pub unsent: Unsent,
     /// Bytes that wait to be sent.
     pub buffered: usize,
     /// Bytes and events that wait for the host.
@@ -98,6 +109,11 @@ impl Server {
                 answered: counted.answered,
                 refused: counted.refused.clone(),
                 counters: counted.gone,
+                unsent: Unsent {
+                    messages: counted.unsent.0,
+                    bytes: counted.unsent.1,
+                    ..Unsent::default()
+                },
                 buffered: 0,
                 waiting: self.source.channel().waiting(),
             }
