@@ -198,7 +198,7 @@ impl Port {
             members.retain(|member| !Arc::ptr_eq(member, session));
             members.is_empty()
         };
-        self.guests.lock().leave(session.server.server);
+        self.guests.lock().leave(session);
         if !is_last {
             return;
         }

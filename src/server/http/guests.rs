@@ -19,8 +19,8 @@ pub struct Guests {
 }
 
 struct Entry {
-    /// The server that is answering; none: the guest is idle.
-    server: Option<i32>,
+    /// Whose answer it gets; none: it is idle.
+    session: Option<Arc<Session>>,
     /// Dropping it ends the connection.
     _end: oneshot::Sender<()>,
 }
@@ -32,19 +32,21 @@ impl Guests {
         self.next
     }
 
-    /// Whoever gets something of this server gets no more of it.
-    pub fn leave(&mut self, server: i32) {
-        self.there.retain(|_, entry| entry.server != Some(server));
+    /// Whoever gets something of this session gets no more of it.
+    pub fn leave(&mut self, session: &Arc<Session>) {
+        let is_its =
+            |entry: &Entry| matches!(&entry.session, Some(own) if Arc::ptr_eq(own, session));
+        self.there.retain(|_, entry| !is_its(entry));
     }
 
     /// Those go who have asked for nothing.
     pub fn end_idle(&mut self) {
-        self.there.retain(|_, entry| entry.server.is_some());
+        self.there.retain(|_, entry| entry.session.is_some());
     }
 
     /// Whether somebody gets something.
     pub fn are_served(&self) -> bool {
-        self.there.values().any(|entry| entry.server.is_some())
+        self.there.values().any(|entry| entry.session.is_some())
     }
 
     /// All go.
@@ -76,7 +78,7 @@ impl Guest {
         let mut guests = port.guests.lock();
         if guests.there.len() >= port.entrance.max_guests {
             let mut idle = guests.there.iter();
-            let Some((&oldest, _)) = idle.find(|(_, entry)| entry.server.is_none()) else {
+            let Some((&oldest, _)) = idle.find(|(_, entry)| entry.session.is_none()) else {
                 return Err(Refusal::new(503, "too many HTTP connections are busy")
                     .with("Retry-After", "10")
                     .because("maxHttpConnections"));
@@ -84,7 +86,7 @@ impl Guest {
             guests.there.remove(&oldest);
         }
         let number = guests.add(Entry {
-            server: None,
+            session: None,
             _end: end,
         });
         // Under the lock that `Port::leave` takes after setting this.
@@ -103,12 +105,12 @@ impl Guest {
     }
 
     /// The guest gets an answer of this server, and goes when that stops; false if it has.
-    pub fn is_served_by(&self, session: &Session) -> bool {
+    pub fn is_served_by(&self, session: &Arc<Session>) -> bool {
         let mut place = self.place.lock();
         place.socket = Some(session.server.sockets.count());
         let mut guests = self.port.guests.lock();
         if let Some(entry) = guests.there.get_mut(&place.number) {
-            entry.server = Some(session.server.server);
+            entry.session = Some(session.clone());
         }
         // Under the lock that `Port::leave` takes after the stop.
         !session.is_stopped()
@@ -119,7 +121,7 @@ impl Guest {
         let mut place = self.place.lock();
         let mut guests = self.port.guests.lock();
         if let Some(mut entry) = guests.there.remove(&place.number) {
-            entry.server = None;
+            entry.session = None;
             place.number = guests.add(entry);
         }
         drop(guests);

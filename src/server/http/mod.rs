@@ -12,7 +12,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
 };
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -62,7 +62,7 @@ pub async fn serve(mut visit: Visit, request: &Request, bytes: Vec<u8>) -> Optio
     let shared = Arc::new(Shared {
         guest,
         request: Mutex::new(None),
-        patience: Mutex::new(Some(entrance.handshake_timeout)),
+        patience: Mutex::new(None),
     });
     let peer = visit.stream.peer();
     let desk = Desk {
@@ -185,9 +185,7 @@ fn find(servers: &[Arc<Session>], path: &str) -> Option<Resource> {
         return Some(Resource::Metrics(counted));
     }
     let steps = paths::steps(path)?;
-    let is_socket = servers
-        .iter()
-        .any(|session| session.plan.paths.iter().any(|known| known == path));
+    let is_socket = is_of_sockets(servers, path);
     let mut best: Option<((bool, usize), &Arc<Session>, usize)> = None;
     for session in servers {
         for (index, mount) in session.plan.files.iter().enumerate() {
@@ -207,10 +205,19 @@ fn find(servers: &[Arc<Session>], path: &str) -> Option<Resource> {
     })
 }
 
+/// Whether this path was given for WebSockets.
+fn is_of_sockets(servers: &[Arc<Session>], path: &str) -> bool {
+    let mut paths = servers.iter().flat_map(|session| &session.plan.paths);
+    paths.any(|known| known == path)
+}
+
 impl Desk {
     async fn answer(&self, asked: &HeaderMap) -> Response<Content> {
-        let request = self.shared.request.lock().take();
-        let request = request.expect("hyper has no head but what was passed");
+        let Some(request) = self.shared.request.lock().take() else {
+            // hyper takes two requests for what our parser takes for one.
+            return text(StatusCode::BAD_REQUEST, "");
+        };
+        *self.shared.patience.lock() = Some(self.port.entrance.handshake_timeout);
         match self
             .direct
             .told_by(&request.headers, &self.port.entrance.trusted)
@@ -277,8 +284,11 @@ impl Desk {
                 let mut told = Vec::new();
                 let mut refused = None;
                 for session in sessions {
-                    let known = admission::check_network(session, caller);
-                    match known.and(admission::check_login(session, request, caller).await) {
+                    let checked = match admission::check_network(session, caller) {
+                        Ok(()) => admission::check_login(session, request, caller).await,
+                        refused => refused,
+                    };
+                    match checked {
                         Ok(()) => told.push(session.clone()),
                         Err(refusal) => refused = refused.or(Some(refusal)),
                     }
@@ -381,10 +391,7 @@ fn refuse_method() -> Refusal {
 
 /// Why there is nothing.
 fn nothing(servers: &[Arc<Session>], request: &Request) -> Refusal {
-    let path = request.path();
-    let is_socket = servers
-        .iter()
-        .any(|session| session.plan.paths.iter().any(|known| known == path));
+    let is_socket = is_of_sockets(servers, request.path());
     let has_files = servers.iter().any(|session| !session.plan.files.is_empty());
     match upgrade::check_request(request) {
         Err(refusal) if refusal.status == 426 && has_files && !is_socket => {
@@ -417,8 +424,7 @@ fn moved(request: &Request) -> Response<Content> {
         .map_or_else(String::new, |query| format!("?{query}"));
     let location = format!("{}/{query}", request.path());
     let mut answer = text(StatusCode::PERMANENT_REDIRECT, "");
-    let location = HeaderValue::try_from(location).expect("a target is visible ASCII");
-    answer.headers_mut().insert(LOCATION, location);
+    add_headers(answer.headers_mut(), &[("Location".into(), location)]);
     answer
 }
 
