@@ -80,6 +80,8 @@ fn a_server_that_stops_breaks_off_what_is_its_own_and_nothing_else() {
     let (mut first, mut second) = (waiting("/one/large"), waiting("/two/large"));
     let mut idle = Peer::tcp(one.port);
     assert_eq!(next(&mut idle, "/one/digits").status, 200);
+    // The next answer says that the one before is over for the server too.
+    assert_eq!(next(&mut idle, "/two/x.json").status, 200);
     crate::ask!(scene.host, "server_stop", one.reference, "{}").ok();
     assert!(first.ends(PROMPTLY));
     assert_eq!(second.bytes(32 << 20).len(), 32 << 20);
