@@ -15,13 +15,19 @@ mod interop_examples;
 mod interop_peers;
 
 use std::io::Write;
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use cc::Flavour;
 use certs::Certs;
 use interop_peers::Watched;
 use nix::sys::signal::Signal;
+use tokio_tungstenite::tungstenite::{self, HandshakeError, Message, WebSocket};
+
+/// What a guest waits for a message.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[test]
 fn python_websockets_as_client() {
@@ -173,6 +179,127 @@ fn the_examples_echo_and_pull() {
     assert_eq!(types, ["open", "message", "close"], "{printed}");
     assert!(printed.contains(r#""data":"Grüße""#), "{printed}");
     assert!(printed.contains(r#""code":1000"#), "{printed}");
+}
+
+#[test]
+fn the_project_of_the_webdev_page_does_what_the_page_says() {
+    let programs = interop_examples::build("examples-c-webdev");
+    let mut server = Command::new(programs.join("webdev_server"));
+    let server = Watched::start(server.args(["0", "20 ms"]));
+    let url = server.line_after("listening on ");
+    let mut ann = Guest::connect(&url).unwrap();
+    let first = server.line_after("connection of ");
+    let mut ben = Guest::connect(&url).unwrap();
+    let second = server.line_after("connection of ");
+    // The global service comes again and again, and tells everybody.
+    for _ in 0..2 {
+        for guest in [&mut ann, &mut ben] {
+            let time = guest.hear("it is ");
+            assert_eq!(time.matches(':').count(), 2, "{time}");
+        }
+    }
+    // Each has globals of its own.
+    for number in ["1", "2"] {
+        ann.say("hello");
+        assert_eq!(ann.hear("message "), number);
+    }
+    ben.say("hello");
+    assert_eq!(ben.hear("message "), "1");
+    ann.say(&format!("wave {second}"));
+    let wave = ben.hear(&format!("client {first} waves; "));
+    assert_eq!(wave, "you have sent 1 messages");
+    ben.say("visits");
+    assert_eq!(ben.hear("2 "), "visits");
+    ben.say("bye");
+    assert_eq!(ben.hear_close(), (1000, "see you".into()));
+    assert_eq!(server.line_after("disconnection of "), second);
+    let leaving = std::thread::spawn(move || ann.hear_close());
+    let (rest, status) = server.end_by(Signal::SIGINT);
+    assert!(status.success(), "{status}: {rest:?}");
+    let left = format!("disconnection of {first}");
+    let stopped = "stopped after 2 visits, the service was called";
+    assert_eq!(rest, [&left, stopped, "ended"]);
+    assert_eq!(leaving.join().unwrap().0, 1001);
+}
+
+#[test]
+fn the_server_that_asks_lets_in_who_has_a_token() {
+    let programs = interop_examples::build("examples-c-ask");
+    let mut server = Command::new(programs.join("ask_server"));
+    let server = Watched::start(server.arg("0"));
+    let url = server.line_after("listening on ");
+    let mut ann = Guest::connect(&format!("{url}?token=ann-1234")).unwrap();
+    assert_eq!(ann.hear("hello, "), "Ann");
+    for token in ["?token=ann-123", "?token=ann-12345", "?token=", "?x=1", ""] {
+        let refused = Guest::connect(&format!("{url}{token}")).err();
+        assert_eq!(refused, Some((401, "no such token".into())), "{token}");
+    }
+    let mut ben = Guest::connect(&format!("{url}?token=ben-5678&x=1")).unwrap();
+    assert_eq!(ben.hear("hello, "), "Ben");
+    for guest in [&mut ann, &mut ben] {
+        guest.say("Grüße");
+        assert_eq!(guest.hear(""), "Grüße");
+    }
+    let leaving = std::thread::spawn(move || (ann.hear_close().0, ben.hear_close().0));
+    let (rest, status) = server.end_by(Signal::SIGINT);
+    assert!(status.success(), "{status}: {rest:?}");
+    assert_eq!(leaving.join().unwrap(), (1001, 1001));
+    let count = |what: &str| rest.iter().filter(|line| line.starts_with(what)).count();
+    assert_eq!(
+        (count("open "), count("refused "), count("close ")),
+        (2, 5, 2)
+    );
+    assert_eq!(rest.last().map(String::as_str), Some("ended"));
+}
+
+/// A client of the examples, which is another implementation's.
+struct Guest(WebSocket<TcpStream>);
+
+impl Guest {
+    /// A refusal is its status and what it says.
+    fn connect(url: &str) -> Result<Guest, (u16, String)> {
+        let address = url.split('/').nth(2).expect("the url has an address");
+        let stream = TcpStream::connect(address).expect("the server listens");
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        match tungstenite::client(url, stream) {
+            Ok((socket, _)) => Ok(Guest(socket)),
+            Err(HandshakeError::Failure(tungstenite::Error::Http(answer))) => {
+                let body = answer.body().clone().unwrap_or_default();
+                let body = String::from_utf8(body).expect("it is a text");
+                Err((answer.status().as_u16(), body))
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn say(&mut self, text: &str) {
+        self.0.send(Message::text(text)).unwrap();
+    }
+
+    /// The next text that begins so, without that; others are skipped.
+    fn hear(&mut self, start: &str) -> String {
+        loop {
+            let heard = self.0.read().unwrap();
+            if let Some(rest) = heard.to_text().unwrap().strip_prefix(start) {
+                return rest.to_owned();
+            }
+        }
+    }
+
+    /// Answers the close frame.
+    fn hear_close(&mut self) -> (u16, String) {
+        let mut told = None;
+        loop {
+            match self.0.read() {
+                Ok(Message::Close(close)) => told = close,
+                Ok(_) => {}
+                Err(_) => {
+                    let told = told.expect("a close frame with a code came");
+                    return (told.code.into(), told.reason.to_string());
+                }
+            }
+        }
+    }
 }
 
 #[test]
