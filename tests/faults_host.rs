@@ -18,7 +18,7 @@ use host::{
     FORKED, Host, IN_CALLBACK, INVALID_OPTIONS, OK, UNKNOWN_REF, WATCHDOG, WRONG_STATE, soon,
 };
 use race::race;
-use scene::{MIB, Scene, scaled};
+use scene::{MIB, Scene, dispatched, scaled};
 use serde_json::json;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -41,7 +41,7 @@ fn row_19_poll_send_stop_and_clear_race_without_harm() {
 
 #[test]
 fn row_21_everything_may_be_called_inside_a_callback_and_works_or_says_why_not() {
-    for dispatch in ["thread", "inline", "pump"] {
+    for dispatch in ["thread", "inline", "pump", "perConnection", "affinity"] {
         let scene = Scene::new();
         let host = &scene.host;
         if dispatch == "pump" {
@@ -110,17 +110,17 @@ fn row_21_everything_may_be_called_inside_a_callback_and_works_or_says_why_not()
                         "{command:?} in {kind}, dispatch {dispatch}, {}",
                         if ours { "our client" } else { "accepted" }
                     );
-                    let server = scene.server(
-                        json!({"dispatch": dispatch, "method": if ours { "echo" } else { "" }}),
-                    );
+                    let method = if ours { "echo" } else { "" };
+                    let server = scene.server(dispatched(dispatch, json!({"method": method})));
                     let words: Vec<&str> = ["on", kind, "1"]
                         .into_iter()
                         .chain(command.split('\t'))
                         .collect();
                     let rule = host.begin(&words);
                     host.reply(&rule, WATCHDOG).ok();
-                    let options = json!({"url": server.url(), "dispatch": dispatch, "enableAutomaticReconnection": false});
-                    let client = ours.then(|| scene.client(options));
+                    let options =
+                        json!({"url": server.url(), "enableAutomaticReconnection": false});
+                    let client = ours.then(|| scene.client(dispatched(dispatch, options)));
                     let mut peer = None;
                     if let Some(client) = client {
                         ask!(host, "client_start", client, json!({"wait": false})).ok();
@@ -180,9 +180,14 @@ fn row_21_everything_may_be_called_inside_a_callback_and_works_or_says_why_not()
 #[test]
 fn row_21_a_start_that_waits_inside_a_callback_works_or_is_refused_at_once() {
     let scene = Scene::new();
-    for (dispatch, statuses) in [("thread", &[OK][..]), ("inline", &[IN_CALLBACK][..])] {
-        let server = scene.server(json!({"dispatch": dispatch}));
-        let client = scene.client(json!({"url": scene.echo.url(), "dispatch": dispatch}));
+    for (dispatch, statuses) in [
+        ("thread", &[OK][..]),
+        ("perConnection", &[OK][..]),
+        ("affinity", &[OK][..]),
+        ("inline", &[IN_CALLBACK][..]),
+    ] {
+        let server = scene.server(dispatched(dispatch, json!({})));
+        let client = scene.client(dispatched(dispatch, json!({"url": scene.echo.url()})));
         let rule = begin!(scene.host, "on", "message", 1, "client_start", client, "{}");
         scene.host.reply(&rule, WATCHDOG).ok();
         let (mut peer, _) = scene.peer(server);
@@ -196,8 +201,8 @@ fn row_21_a_start_that_waits_inside_a_callback_works_or_is_refused_at_once() {
 #[test]
 fn row_21_a_stop_inside_its_own_close_and_a_send_inside_every_message_do_not_deadlock() {
     let scene = Scene::new();
-    for dispatch in ["thread", "inline"] {
-        let server = scene.server(json!({"dispatch": dispatch}));
+    for dispatch in ["thread", "inline", "perConnection", "affinity"] {
+        let server = scene.server(dispatched(dispatch, json!({})));
         let answer = begin!(
             scene.host,
             "on",
@@ -210,7 +215,7 @@ fn row_21_a_stop_inside_its_own_close_and_a_send_inside_every_message_do_not_dea
         );
         scene.host.reply(&answer, WATCHDOG).ok();
         // A client of the same host answers every answer: both sides are inside callbacks all the time.
-        let client = scene.client(json!({"url": server.url(), "dispatch": dispatch}));
+        let client = scene.client(dispatched(dispatch, json!({"url": server.url()})));
         ask!(scene.host, "client_start", client, "{}").ok();
         ask!(scene.host, "client_send", client, 1, "=first").ok();
         for _ in 0..100 {
@@ -230,12 +235,19 @@ fn row_21_a_stop_inside_its_own_close_and_a_send_inside_every_message_do_not_dea
 
 #[test]
 fn row_22_a_callback_that_takes_seconds_holds_up_nobody_but_the_events_behind_it() {
+    for dispatch in ["thread", "perConnection", "affinity"] {
+        a_callback_takes_seconds(dispatch);
+    }
+}
+
+fn a_callback_takes_seconds(dispatch: &str) {
     let scene = Scene::new();
     let host = &scene.host;
     // What waits for the host is bounded by eventQueueBytes.
     scene.may_grow(64 * MIB);
     let slow = Duration::from_millis(scaled(2500, 5000));
-    let server = scene.server(json!({"pingInterval": 1, "pingTimeout": 1}));
+    let pings = json!({"pingInterval": 1, "pingTimeout": 1});
+    let server = scene.server(dispatched(dispatch, pings));
     scene.beat(server.port);
     let (mut peer, client) = scene.peer(server);
     let rule = begin!(host, "on", "message", 1, "sleep", slow.as_millis());
@@ -249,10 +261,14 @@ fn row_22_a_callback_that_takes_seconds_holds_up_nobody_but_the_events_behind_it
     }
     host.event("message", client);
     let inside = Instant::now();
-    // The library's thread sleeps inside the callback; whoever comes and goes meanwhile does not.
+    // A thread of the library sleeps inside the callback; whoever comes and goes meanwhile does not.
     while inside.elapsed() < slow - Duration::from_millis(500) {
         let began = Instant::now();
-        let mut other = Peer::client(server.port);
+        let mut other = match dispatch {
+            "thread" => Peer::client(server.port),
+            // Its own callbacks do not wait either.
+            _ => scene.peer(server).0,
+        };
         other.send(&Frame::new(PING, "there?"));
         assert_eq!(other.frame().payload, b"there?");
         ask!(host, "server_send", server.reference, 1, "=to all").ok();
@@ -270,7 +286,7 @@ fn row_22_a_callback_that_takes_seconds_holds_up_nobody_but_the_events_behind_it
     assert_eq!(
         host.take(|event| event.is("message")),
         [],
-        "one library thread calls back, one event at a time"
+        "those of one connection come one at a time"
     );
     for number in 1..100 {
         assert_eq!(
@@ -286,8 +302,13 @@ fn row_22_a_callback_that_takes_seconds_holds_up_nobody_but_the_events_behind_it
 #[test]
 fn row_22_a_clear_waits_for_the_callback_that_runs() {
     let scene = Scene::new();
-    for command in ["server_clear", "client_clear"] {
-        let server = scene.server(json!({}));
+    let ways = ["thread", "perConnection", "affinity"];
+    let commands = ["server_clear", "client_clear"];
+    for (dispatch, command) in ways
+        .iter()
+        .flat_map(|way| commands.map(|command| (way, command)))
+    {
+        let server = scene.server(dispatched(dispatch, json!({})));
         let (mut peer, client) = scene.peer(server);
         let rule = begin!(scene.host, "on", "message", 1, "sleep", 800);
         scene.host.reply(&rule, WATCHDOG).ok();
@@ -310,7 +331,7 @@ fn row_22_a_clear_waits_for_the_callback_that_runs() {
         let late = scene
             .host
             .take(|event| event.client() == client && event.t() > cleared.t + 1);
-        assert_eq!(late, [], "{command}");
+        assert_eq!(late, [], "{command}, {dispatch}");
     }
     scene.finish();
 }
@@ -408,9 +429,9 @@ fn row_25_a_process_that_ends_with_everything_under_way_ends_at_once_with_its_ow
 
 #[test]
 fn row_25_exit_inside_a_callback_ends_the_process() {
-    for dispatch in ["thread", "inline"] {
+    for dispatch in ["thread", "inline", "perConnection", "affinity"] {
         let (scene, _peers) = busy_host();
-        let server = scene.server(json!({"dispatch": dispatch}));
+        let server = scene.server(dispatched(dispatch, json!({})));
         ask!(scene.host, "on", "message", 1, "exit", 7).ok();
         let mut peer = Peer::client(server.port);
         peer.send(&Frame::text("end"));

@@ -54,6 +54,7 @@ macro_rules! in_every_mode {
         $(mod $name {
             #[test] fn thread() { super::check::$name("thread"); }
             #[test] fn inline() { super::check::$name("inline"); }
+            #[test] fn per_connection() { super::check::$name("perConnection"); }
             #[test] fn pump() { super::check::$name("pump"); }
             #[test] fn pull() { super::check::$name("pull"); }
         })*

@@ -31,6 +31,17 @@ pub fn scaled<T>(everyday: T, full: T) -> T {
 
 pub const MIB: u64 = 1 << 20;
 
+/// Options with those of a way in which callbacks are run; "affinity" is perConnection with it.
+pub fn dispatched(dispatch: &str, mut options: Value) -> Value {
+    let way = match dispatch {
+        "affinity" => json!({"dispatch": "perConnection", "affinity": true}),
+        _ => json!({"dispatch": dispatch}),
+    };
+    let all = options.as_object_mut().unwrap();
+    all.extend(way.as_object().unwrap().clone());
+    options
+}
+
 pub struct Scene {
     pub host: Host,
     /// A server that sends everything back at once, whatever the host does meanwhile.
