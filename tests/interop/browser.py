@@ -19,6 +19,13 @@ FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run -
 # Seconds for one answer, on a machine that is busy with other tests too.
 PATIENCE = 90
 
+# A WebSocket of a page that must not open; the page is told no more than how it closed.
+REFUSED = """new Promise((resolve) => {
+    const socket = new WebSocket(URL);
+    socket.onopen = () => resolve('open');
+    socket.onclose = ({ code, wasClean }) => resolve([code, wasClean]);
+})"""
+
 
 class Browser:
     def __init__(self, folder):

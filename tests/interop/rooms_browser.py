@@ -9,14 +9,9 @@ import signal
 import subprocess
 import sys
 
-from browser import Tab, running
+from browser import REFUSED, Tab, running
 
 TOKEN = "4711"
-REFUSED = """new Promise((resolve) => {
-    const socket = new WebSocket(URL);
-    socket.onopen = () => resolve('open');
-    socket.onclose = ({ code, wasClean }) => resolve([code, wasClean]);
-})"""
 
 
 class Server:

@@ -6,7 +6,7 @@ exchanges messages of all sizes, compressed, and closes with a code. Where it do
 import json
 import sys
 
-from browser import Tab, running
+from browser import REFUSED, Tab, running
 
 # Each message must come back as it was; what the chat tells about its guests is none of them.
 EXCHANGE = """(async () => {
@@ -30,11 +30,6 @@ EXCHANGE = """(async () => {
     const { code, reason, wasClean } = await closed;
     return { extensions: socket.extensions, back, close: [code, reason, wasClean] };
 })()"""
-REFUSED = """new Promise((resolve) => {
-    const socket = new WebSocket(URL);
-    socket.onopen = () => resolve('open');
-    socket.onclose = ({ code, wasClean }) => resolve([code, wasClean]);
-})"""
 UNKNOWN_AUTHORITY = "net::ERR_CERT_AUTHORITY_INVALID"
 
 
