@@ -267,7 +267,7 @@ mod tests {
         // One large message.
         credit.charge(&one, 1500, 1);
         assert!(!credit.is_exhausted(&other));
-        assert_eq!(credit.room(&other), (1, 1));
+        assert_eq!(credit.room(&other), (1, 10));
         credit.charge(&other, 1, 1);
         assert!(credit.is_exhausted(&other));
         credit.give_back(&other, 2, 1, 1);

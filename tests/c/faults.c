@@ -533,7 +533,7 @@ static void *come_and_go(void *port)
         DONE(send_text(client, "hello"));
         DONE(wsplug_client_clear(client, replied()));
         int fd = raw_connect(*(int *)port);
-        CHECK(raw_write(fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 27));
+        CHECK(raw_write(fd, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 46));
         CHECK_INT(raw_status(raw_head(fd)), 426);
         raw_end(fd);
     }
