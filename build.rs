@@ -2,9 +2,12 @@
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-env-changed=WSPLUG_SONAME");
     let system = std::env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
     if matches!(system.as_str(), "linux" | "android" | "freebsd") {
-        println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libwsplug.so");
+        // Installed it is found by a name that says its ABI (Makefile); in cargo's folder by the one that it has there.
+        let soname = std::env::var("WSPLUG_SONAME").unwrap_or_else(|_| "libwsplug.so".into());
+        println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,{soname}");
         // A library whose threads have run cannot be unmapped: dlclose leaves it where it is.
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
     }

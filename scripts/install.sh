@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs what the build and the tests need, by package name; what is there already is left alone.
-#   install.sh [rust|c|cpp|curl|chromium|python|node|csharp|lua|java|pascal|proxies|autobahn]...    (default: all of them)
+#   install.sh [rust|c|cpp|curl|chromium|python|node|csharp|lua|java|pascal|proxies|packages|autobahn]...    (default: all of them)
 # System packages come through apt (as root or with sudo); the rest goes into ${WSPLUG_PEERS:-~/.cache/wsplug}.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -107,6 +107,11 @@ proxies() {
         apt tinyproxy-bin microsocks stunnel4 nginx-light
 }
 
+packages() {
+    c
+    has cmake && has pkg-config && has dpkg-deb || apt cmake pkg-config dpkg
+}
+
 autobahn() {
     c
     python
@@ -115,8 +120,8 @@ autobahn() {
 
 for part in "${@:-all}"; do
     case $part in
-        all) rust; c; cpp; curl; chromium; python; node; csharp; lua; java; pascal; proxies; autobahn ;;
-        rust | c | cpp | curl | chromium | python | node | csharp | lua | java | pascal | proxies | autobahn) "$part" ;;
+        all) rust; c; cpp; curl; chromium; python; node; csharp; lua; java; pascal; proxies; packages; autobahn ;;
+        rust | c | cpp | curl | chromium | python | node | csharp | lua | java | pascal | proxies | packages | autobahn) "$part" ;;
         *) echo "install.sh: nothing is called '$part'" >&2; exit 2 ;;
     esac
 done

@@ -32,7 +32,7 @@ nightly_has_sources() {
 step "scripts/install.sh" scripts/install.sh
 [ "$failures" = 0 ] || exit 1 # nothing below could tell anything
 step "cargo fmt --check" cargo fmt --all --check
-step "cargo clippy" cargo clippy --locked --workspace --all-targets --test autobahn --test hosts --test size --test thread_sanitizer --test valgrind --test windows -- -D warnings
+step "cargo clippy" cargo clippy --locked --workspace --all-targets --test autobahn --test hosts --test packages --test size --test thread_sanitizer --test valgrind --test windows -- -D warnings
 step "cargo test" cargo test --locked --workspace --no-fail-fast
 step "cargo test, size" cargo test --locked --workspace --test size
 step "cargo test, hosts" cargo test --locked --workspace --test hosts
@@ -48,6 +48,7 @@ else
     step "scripts/windows.sh build" scripts/windows.sh build
     step "cargo test, Windows under Wine" windows_under_wine
 fi
+step "cargo test, packages" cargo test --locked --workspace --test packages
 step "cargo doc" documentation
 step "scripts/run.sh --once" run_command
 if nightly_has_sources; then

@@ -5,6 +5,8 @@ mod certs;
 #[path = "../../tests/support/interop_peers.rs"]
 mod interop_peers;
 
+#[path = "command/autobahn.rs"]
+mod autobahn;
 #[path = "command/bench.rs"]
 mod bench;
 #[path = "command/connect.rs"]

@@ -1,0 +1,282 @@
+//! What is given to others: the archives are unpacked, and programs outside of this tree are built against what is in them.
+//!
+//! `scripts/release.sh` makes them; in `cargo test --test packages` they are made as they are for a release.
+
+#[path = "support/cc.rs"]
+mod cc;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+use cc::project;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+#[test]
+fn programs_are_built_against_the_archive_with_pkg_config_and_with_cmake() {
+    let folder = unpacked("archive");
+    let top = folder.join(name());
+    use_it(&folder, &top.join("lib"));
+
+    // The tests' own programs, with nothing but what is in the archive.
+    for (program, arguments) in [
+        ("lifecycle", &[][..]),
+        ("texts", &[]),
+        ("delivery", &["thread"]),
+        ("threads", &["inline"]),
+    ] {
+        let built = folder.join(program);
+        let source = project().join(format!("tests/c/{program}.c"));
+        let mut gcc = shell(
+            &folder,
+            &format!(
+                "gcc -std=c99 -pthread {} -o {} $(pkg-config --cflags --libs wsplug)",
+                source.display(),
+                built.display()
+            ),
+        );
+        said(gcc.env("PKG_CONFIG_PATH", top.join("lib/pkgconfig")));
+        said(
+            Command::new(&built)
+                .args(arguments)
+                .env("LD_LIBRARY_PATH", top.join("lib")),
+        );
+    }
+    // The command needs no library; its pages are there.
+    let told = said(Command::new(top.join("bin/wsplug")).arg("--version"));
+    assert_eq!(told.trim(), format!("wsplug {VERSION}"));
+    for page in ["wsplug", "wsplug-serve", "wsplug-connect", "wsplug-doctor"] {
+        assert!(
+            top.join(format!("share/man/man1/{page}.1")).exists(),
+            "{page}"
+        );
+    }
+    for document in ["LICENSE-MIT", "LICENSE-APACHE"] {
+        let installed = fs::read(top.join("share/doc/wsplug").join(document)).unwrap();
+        assert!(installed == fs::read(project().join(document)).unwrap());
+    }
+}
+
+#[test]
+fn every_archive_has_its_checksum() {
+    let out = released("linux");
+    let listed = fs::read_to_string(out.join("SHA256SUMS")).unwrap();
+    assert!(listed.contains(&format!("{}.tar.gz", name())), "{listed}");
+    said(&mut shell(&out, "sha256sum --check --strict SHA256SUMS"));
+}
+
+#[test]
+fn what_is_installed_is_uninstalled() {
+    released("linux");
+    let folder = scratch("install");
+    let make = |what: &str| {
+        let mut make = Command::new("make");
+        make.current_dir(project())
+            .args(["--silent", what, "PREFIX=/opt/w"])
+            .arg(format!("DESTDIR={}", folder.display()));
+        make.arg("LIBDIR=/opt/w/lib/deep/er")
+            .env("CARGO_TARGET_DIR", target());
+        said(&mut make);
+    };
+    make("install");
+    // The header is found from a deeper folder too.
+    use_it(&folder, &folder.join("opt/w/lib/deep/er"));
+    make("uninstall");
+    let left = files(&folder.join("opt"));
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn the_debian_package_has_the_same_and_works() {
+    if Command::new("dpkg-deb").arg("--version").output().is_err() {
+        eprintln!("not tested: there is no dpkg-deb");
+        return;
+    }
+    let out = released("deb");
+    let architecture = said(Command::new("dpkg").arg("--print-architecture"));
+    let package = out.join(format!("wsplug_{VERSION}_{}.deb", architecture.trim()));
+    let control = said(Command::new("dpkg-deb").arg("--info").arg(&package));
+    assert!(control.contains("Depends: libc6 (>= 2."), "{control}");
+    let listed = said(Command::new("dpkg-deb").arg("--contents").arg(&package));
+    assert!(
+        listed.lines().all(|line| line.contains(" root/root ")),
+        "{listed}"
+    );
+
+    let root = scratch("deb");
+    said(
+        Command::new("dpkg-deb")
+            .arg("--extract")
+            .arg(&package)
+            .arg(&*root),
+    );
+    let library = files(&root)
+        .into_iter()
+        .find(|file| file.ends_with(format!("libwsplug.so.{VERSION}")));
+    let library = library.expect("the library is in it");
+    use_it(&root, library.parent().unwrap());
+    assert!(
+        root.join("usr/share/man/man1/wsplug.1.gz").exists()
+            && root.join("usr/share/doc/wsplug/copyright").exists()
+    );
+    said(Command::new(root.join("usr/bin/wsplug")).arg("--help"));
+}
+
+/// Where `scripts/windows.sh build` has run; its own tests run what is in them.
+#[test]
+fn the_windows_archives_have_the_libraries_that_were_tested() {
+    let built = target().join("windows");
+    if !built.join("wsplug64.dll").exists() {
+        eprintln!(
+            "not tested: there are no Windows libraries; scripts/windows.sh build makes them"
+        );
+        return;
+    }
+    let out = released("windows");
+    for bits in [64, 32] {
+        let folder = scratch(&format!("windows-{bits}"));
+        let archive = out.join(format!("wsplug-{VERSION}-windows-{bits}.zip"));
+        said(
+            Command::new("python3")
+                .args(["-m", "zipfile", "-e"])
+                .arg(archive)
+                .arg(&*folder),
+        );
+        let top = folder.join(format!("wsplug-{VERSION}-windows-{bits}"));
+        for (packed, tested) in [
+            ("bin", format!("wsplug{bits}.dll")),
+            ("lib", format!("libwsplug{bits}.dll.a")),
+            ("lib", format!("wsplug{bits}.def")),
+        ] {
+            assert!(
+                fs::read(top.join(packed).join(&tested)).unwrap()
+                    == fs::read(built.join(&tested)).unwrap(),
+                "{tested}"
+            );
+        }
+        assert!(
+            fs::read(top.join("include/wsplug.h")).unwrap()
+                == fs::read(project().join("include/wsplug.h")).unwrap()
+        );
+    }
+}
+
+/// Builds and runs a program of somebody else's in two ways; `lib` is where the library was put.
+fn use_it(folder: &Path, lib: &Path) {
+    let other = folder.join("other");
+    fs::create_dir_all(&other).unwrap();
+    for file in ["main.c", "CMakeLists.txt"] {
+        fs::copy(
+            project().join("tests/packages").join(file),
+            other.join(file),
+        )
+        .unwrap();
+    }
+    let greeting = format!("{VERSION} says hello\n");
+    let mut by_hand = shell(
+        &other,
+        "gcc -Wall -Werror main.c -o by-hand $(pkg-config --cflags --libs wsplug)",
+    );
+    said(by_hand.env("PKG_CONFIG_PATH", lib.join("pkgconfig")));
+    let run = |program: &Path| said(Command::new(program).env("LD_LIBRARY_PATH", lib));
+    assert_eq!(run(&other.join("by-hand")), greeting);
+    let needed = said(
+        Command::new("readelf")
+            .arg("--dynamic")
+            .arg(other.join("by-hand")),
+    );
+    assert!(needed.contains("[libwsplug.so.1]"), "{needed}");
+
+    let configure = format!(
+        "cmake -S . -B build -DCMAKE_BUILD_TYPE=Release -Dwsplug_DIR='{}' && cmake --build build",
+        lib.join("cmake/wsplug").display()
+    );
+    said(&mut shell(&other, &configure));
+    // CMake has written down where the library is.
+    assert_eq!(said(&mut Command::new(other.join("build/other"))), greeting);
+}
+
+/// Makes an archive, once for each, and returns the folder of all.
+fn released(what: &'static str) -> PathBuf {
+    static MADE: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+    let mut made = MADE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if made.insert(what) {
+        let mut release = Command::new(project().join("scripts/release.sh"));
+        said(release.arg(what).env("CARGO_TARGET_DIR", target()));
+    }
+    target().join("packages")
+}
+
+fn unpacked(name_of_folder: &str) -> Scratch {
+    let archive = released("linux").join(format!("{}.tar.gz", name()));
+    let folder = scratch(name_of_folder);
+    said(
+        Command::new("tar")
+            .arg("-C")
+            .arg(&*folder)
+            .arg("-xzf")
+            .arg(archive),
+    );
+    folder
+}
+
+fn name() -> String {
+    format!("wsplug-{VERSION}-linux-{}", std::env::consts::ARCH)
+}
+
+/// Cargo's target folder.
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
+}
+
+/// An empty folder outside of the tree, gone with this value.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+impl std::ops::Deref for Scratch {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+fn scratch(name: &str) -> Scratch {
+    let folder = std::env::temp_dir().join(format!("wsplug-{name}-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    Scratch(folder)
+}
+
+fn shell(folder: &Path, line: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell.current_dir(folder).args(["-ec", line]);
+    shell
+}
+
+fn said(command: &mut Command) -> String {
+    cc::run(command, &format!("{command:?}"))
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        match path.is_dir() && !path.is_symlink() {
+            true => found.extend(files(&path)),
+            false => found.push(path),
+        }
+    }
+    found
+}
