@@ -10,7 +10,6 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
 use super::Stream;
-use crate::log;
 
 /// Sockets that listen on one port, not yet on a network thread.
 pub struct Bound {
@@ -162,7 +161,7 @@ impl Listener {
                 SockFilter::new(0x06, 0, 0, u32::MAX), // take
             ];
             if let Err(error) = SockRef::from(listener).attach_filter(&only_others) {
-                log::debug!("a listener cannot turn clients away: {error}");
+                crate::log::debug!("a listener cannot turn clients away: {error}");
             }
         }
     }
