@@ -32,4 +32,7 @@ $CC -O2 -Wall -Wextra -Werror servers/lws_echo.c -o "$programs/lws_echo" -lwebso
 [ "$library" = "$programs" ] || ln -sf "$library/libwsplug.so" "$programs/libwsplug.so"
 $CC -O2 -Wall -Wextra -Werror wsplug_host.c -o "$programs/wsplug_host" -L"$library" -lwsplug -Wl,-rpath,"$programs"
 
+$CC -O2 -Wall -Wextra -Werror scaling.c -o "$programs/scaling" -L"$library" -lwsplug -Wl,-rpath,"$programs" -pthread
+
+if [ "${1:-}" = --scaling ]; then exec "$programs/scaling" 3; fi
 exec "$programs/wsplug-bench" "$@"
