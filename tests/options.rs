@@ -501,6 +501,27 @@ mod server {
     }
 
     #[test]
+    fn name() {
+        let server = Server::start(json!({"name": "chat"}));
+        let info = command(|reply| unsafe { wsplug_server_info(server.reference, reply) });
+        assert_eq!(info.unwrap()["name"], "chat");
+        // Unlike a client's, it is for people only.
+        let other = Server::start(json!({"name": "chat"}));
+        assert!(other.started["success"].as_bool().unwrap());
+    }
+
+    #[test]
+    fn send_budget_bytes() {
+        let options = json!({"sendBudgetBytes": 262_144, "sendQueueBytes": 1 << 30});
+        let server = Server::start(options);
+        let _peers = [Peer::client(server.port), Peer::client(server.port)];
+        let clients = [(); 2].map(|()| server.event("open")["client"].as_i64().unwrap() as i32);
+        fill(clients[0]);
+        // One message is taken in any case; the next one finds what the other has left of the budget.
+        fill(clients[1]);
+    }
+
+    #[test]
     fn send_queue_bytes() {
         let server = Server::start(json!({"sendQueueBytes": 65536}));
         let _peer = Peer::client(server.port);
