@@ -180,10 +180,12 @@ fn what_a_client_knows_already_is_not_sent_again() {
 fn a_part_of_a_file_is_sent_where_one_is_asked_for() {
     let (scene, site) = (Scene::new(), Site::new());
     let server = scene.server(site.at_root(json!({})));
-    let etag = get(server.port, "/digits", "")
-        .header("etag")
-        .unwrap()
-        .to_owned();
+    let answer = get(server.port, "/digits", "");
+    let etag = answer.header("etag").unwrap();
+    let at = fs::metadata(site.path("www/digits")).unwrap();
+    let at = at.modified().unwrap();
+    let modified = httpdate(at);
+    let later = httpdate(at + std::time::Duration::from_secs(60));
     for (headers, status, range, content) in [
         ("Range: bytes=2-4\r\n", 206, "bytes 2-4/10", "234"),
         ("Range: bytes=7-\r\n", 206, "bytes 7-9/10", "789"),
@@ -219,9 +221,26 @@ fn a_part_of_a_file_is_sent_where_one_is_asked_for() {
             "",
             "0123456789",
         ),
+        ("Range: bytes=2-4\r\nIf-Range: x\r\n", 200, "", "0123456789"),
+        (
+            "Range: bytes=2-4\r\nIf-Range: MODIFIED\r\n",
+            206,
+            "bytes 2-4/10",
+            "234",
+        ),
+        // Whoever has a part of what was there before an older file came back.
+        (
+            "Range: bytes=2-4\r\nIf-Range: LATER\r\n",
+            200,
+            "",
+            "0123456789",
+        ),
         ("Range: bytes=2-4\r\nIf-None-Match: ETAG\r\n", 304, "", ""),
     ] {
-        let headers = headers.replace("ETAG", &etag);
+        let headers = headers
+            .replace("ETAG", etag)
+            .replace("MODIFIED", &modified)
+            .replace("LATER", &later);
         let answer = get(server.port, "/digits", &headers);
         assert_eq!(answer.status, status, "{headers}: {answer:?}");
         assert_eq!(

@@ -15,7 +15,9 @@ use headers::{
     IfUnmodifiedSince, LastModified,
 };
 use hyper::body::{Bytes, Frame, SizeHint};
-use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RANGE};
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, IF_RANGE, RANGE,
+};
 use hyper::{Response, StatusCode};
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -48,12 +50,11 @@ pub fn answer(
     path: &Path,
 ) -> Response<Content> {
     let etag = modified.and_then(|modified| tag(modified, length));
-    let last_modified = modified.map(LastModified::from);
     let mut answer = Response::new(Content::Text(Bytes::new()));
     let headers = answer.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.extend_typed(etag.clone());
-    headers.extend_typed(last_modified);
+    headers.extend_typed(modified.map(LastModified::from));
     if let Some(status) = precondition(asked, etag.as_ref(), modified) {
         *answer.status_mut() = status;
         return answer;
@@ -63,9 +64,7 @@ pub fn answer(
         "X-Content-Type-Options",
         HeaderValue::from_static("nosniff"),
     );
-    let is_current =
-        |if_range: IfRange| !if_range.is_modified(etag.as_ref(), last_modified.as_ref());
-    let wants_range = !head_only && asked.typed_get::<IfRange>().is_none_or(is_current);
+    let wants_range = !head_only && is_same(asked, etag.as_ref(), modified);
     let range = asked.get(RANGE).filter(|_| wants_range);
     let (at, left) = match range.map_or(Wanted::Whole, |range| wanted(range, length)) {
         Wanted::Whole => (0, length),
@@ -110,11 +109,25 @@ impl Extend for HeaderMap {
 /// Other bytes have another one; only a weak one where that is not sure.
 fn tag(modified: SystemTime, length: u64) -> Option<ETag> {
     let since = modified.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    let is_fresh = modified.elapsed().is_ok_and(|age| age < FRESH);
-    let weak = if is_fresh { "W/" } else { "" };
+    let weak = if is_fresh(modified) { "W/" } else { "" };
     format!("{weak}\"{:x}-{length:x}\"", since.as_nanos())
         .parse()
         .ok()
+}
+
+fn is_fresh(modified: SystemTime) -> bool {
+    modified.elapsed().is_ok_and(|age| age < FRESH)
+}
+
+/// Whether what the client has a part of is what is here. RFC 9110 § 13.1.5: a date must be the very one, and sure.
+fn is_same(asked: &HeaderMap, etag: Option<&ETag>, modified: Option<SystemTime>) -> bool {
+    if !asked.contains_key(IF_RANGE) {
+        return true;
+    }
+    let sure = modified.filter(|modified| !is_fresh(*modified));
+    asked.typed_get::<IfRange>().is_some_and(|condition| {
+        sure.map(IfRange::date).as_ref() == Some(&condition) || !condition.is_modified(etag, None)
+    })
 }
 
 /// The answer where a condition does not hold (RFC 9110 § 13.2.2).
