@@ -323,7 +323,8 @@ impl Connection {
     #[inline]
     fn has_more(&self) -> bool {
         let broadcasts = self.broadcasts.as_ref();
-        self.is_touched.load(Acquire) || broadcasts.is_some_and(|known| known.is_waiting())
+        // In this order: what another thread puts there meanwhile touches it first, and waits no more only then.
+        broadcasts.is_some_and(|known| known.is_waiting()) || self.is_touched.load(Acquire)
     }
 
     fn put(
