@@ -463,6 +463,22 @@ fn links_and_paths_lead_somewhere() {
     }
 }
 
+#[test]
+fn the_index_has_every_page() {
+    let index = read("docs/README.md");
+    for (page, _) in pages() {
+        if let Some(name) = page
+            .strip_prefix("docs/")
+            .filter(|name| *name != "README.md")
+        {
+            assert!(
+                index.contains(&format!("]({name})")),
+                "docs/README.md has no {name}"
+            );
+        }
+    }
+}
+
 /// What stands between two marks, outside of fenced blocks.
 fn between<'a>(text: &'a str, from: &'a str, to: &'a str) -> Vec<&'a str> {
     let mut found = Vec::new();
