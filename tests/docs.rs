@@ -31,6 +31,7 @@ fn pages() -> Vec<(String, String)> {
     names.sort();
     names
         .into_iter()
+        .filter(|name| name.ends_with(".md"))
         .map(|name| {
             let text = read(&name);
             (name, text)
