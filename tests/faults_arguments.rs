@@ -15,7 +15,7 @@ use host::{
     Host, INVALID_ARGUMENT, INVALID_OPTIONS, NETWORK, OK, Reply, TIMEOUT, TOO_LARGE, UNKNOWN_REF,
     WATCHDOG, WRONG_STATE,
 };
-use scene::{MIB, Scene, scaled};
+use scene::{MIB, Scene, dispatched, scaled};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant};
@@ -478,6 +478,34 @@ fn row_20_a_send_to_what_is_not_connected_is_refused_and_reaches_nobody() {
     ask!(host, "client_send", cleared, 1, "=x").fails(UNKNOWN_REF, &[]);
     ask!(host, "client_start", cleared, "{}").fails(UNKNOWN_REF, &[]);
     scene.finish();
+}
+
+#[test]
+fn row_20_the_ref_of_an_accepted_connection_is_gone_when_its_close_is_told() {
+    for dispatch in ["thread", "inline", "pump", "perConnection", "affinity"] {
+        let scene = Scene::new();
+        let host = &scene.host;
+        if dispatch == "pump" {
+            ask!(host, "loop", "pump", 50).ok();
+        }
+        let server = scene.server(dispatched(dispatch, json!({})));
+        let rule = begin!(host, "on", "close", 20, "client_send", "@c", 1, "=x");
+        host.reply(&rule, WATCHDOG).ok();
+        for _ in 0..20 {
+            let (mut peer, client) = scene.peer(server);
+            peer.send(&Frame::close(1000, ""));
+            let inside = host.reply(&format!("{rule}!"), WATCHDOG);
+            assert_eq!(inside.status, UNKNOWN_REF, "{dispatch}");
+            ask!(host, "client_send", client, 1, "=x").fails(UNKNOWN_REF, &[]);
+            let targets = json!({"clients": [client]});
+            let reply = ask!(host, "server_send", server.reference, 1, "=x", targets);
+            assert_eq!(reply.body[0]["error"]["code"], UNKNOWN_REF, "{dispatch}");
+        }
+        if dispatch == "pump" {
+            ask!(host, "halt").ok();
+        }
+        scene.finish();
+    }
 }
 
 #[test]

@@ -366,7 +366,7 @@ fn send(
     let found: Vec<(i32, Option<Arc<Connection>>)> = refs
         .0
         .into_iter()
-        .map(|client| (client, server.connection(client)))
+        .map(|client| (client, client_of(&server, client)))
         .collect();
     let known = found
         .iter()
@@ -382,6 +382,16 @@ fn send(
         statuses.push((client, status));
     }
     Ok(statuses)
+}
+
+fn client_of(server: &Server, client: i32) -> Option<Arc<Connection>> {
+    match library::PEERS.find(client)? {
+        Peer::Accepted(connection) => {
+            let is_ours = connection.source.server() == server.server;
+            is_ours.then_some(connection)
+        }
+        Peer::Own(_) | Peer::Asking(_) => None,
+    }
 }
 
 fn not_ours(server: i32, client: i32) -> Error {

@@ -324,19 +324,14 @@ impl Server {
             .map(|(connection, _)| connection.clone())
             .collect()
     }
-
-    /// One of its connections.
-    pub fn connection(&self, client: i32) -> Option<Arc<Connection>> {
-        let clients = self.clients.lock();
-        let found = clients.by_ref.get(&client);
-        found.map(|(connection, _)| connection.clone())
-    }
 }
 
 impl Owner for Server {
     fn closing(&self, client: i32, _: &End, unsent: Unsent) -> Unsent {
         self.topics.leave(client);
         self.tally.left(&unsent);
+        // Whoever is told "close" finds nothing behind the ref any more.
+        self.registrar.remove(client);
         unsent
     }
 
@@ -345,8 +340,6 @@ impl Owner for Server {
         if let Some((connection, _)) = &removed {
             self.tally.gone(connection);
         }
-        drop(removed);
-        self.registrar.remove(client);
     }
 
     fn broadcasts(&self) -> Option<Arc<Broadcasts>> {
