@@ -200,9 +200,19 @@ impl Credit {
 
     /// Nobody is woken any more.
     pub fn forget_paused(&self) {
-        let whole = std::mem::take(&mut *self.paused.lock());
+        drop(self.take_paused());
+    }
+
+    /// All look whether they still have to wait.
+    pub fn end_all_pauses(&self) {
+        wake(self.take_paused());
+    }
+
+    fn take_paused(&self) -> Vec<Waker> {
+        let mut paused = std::mem::take(&mut *self.paused.lock());
         let parts = std::mem::take(&mut *self.paused_parts.lock());
-        drop((whole, parts));
+        paused.extend(parts.into_values().flatten());
+        paused
     }
 
     fn end_pauses(&self) {

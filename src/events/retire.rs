@@ -3,7 +3,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
 
 use super::queue::Batch;
 use super::{Channel, Event, Source, gate, hub};
@@ -15,7 +14,10 @@ use crate::error::Unsent;
 /// What waits for a callback is dropped but for the "close", which is delivered before this returns: by the callback thread
 /// if it is that one's, on the thread that is the source's home, on the calling thread otherwise and inside callbacks. What waits to be pulled can still be pulled.
 pub fn retire(source: &Arc<Source>, code: u16, reason: &str) {
-    end(source.channel(), vec![source.clone()], false, code, reason);
+    let channel = source.channel();
+    // A client of our own has one to itself.
+    let is_alone = channel.server == 0;
+    end(channel, vec![source.clone()], is_alone, code, reason);
 }
 
 /// The same for all sources of a channel, of which `sources` are open.
@@ -38,8 +40,10 @@ fn end(
         remote: false,
         unsent: &unsent,
     };
+    if whole_channel {
+        channel.silence();
+    }
     if !hub().has_callbacks(&tag) {
-        channel.is_silent.fetch_or(whole_channel, SeqCst);
         for source in &sources {
             source.silence();
             source.posting.wait_until_idle();
@@ -49,7 +53,6 @@ fn end(
         }
         return;
     }
-    channel.is_silent.fetch_or(whole_channel, SeqCst);
     for source in &sources {
         source.silence();
         source.posting.wait_until_idle();

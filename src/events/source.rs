@@ -26,8 +26,7 @@ pub struct Channel {
     pub server: i32,
     tag: RwLock<Arc<Tag>>,
     credit: Credit,
-    /// No more callbacks for any of its sources.
-    pub(super) is_silent: AtomicBool,
+    is_silent: AtomicBool,
     /// The library was shut down: what still waits can be pulled, and is nothing to callbacks that are set later.
     is_over: AtomicBool,
 }
@@ -61,6 +60,16 @@ impl Channel {
         self.is_over.store(true, SeqCst);
         // Tasks that ended with their thread: their wakers would keep its event loop for as long as an event waits here.
         self.credit.forget_paused();
+    }
+
+    /// No more callbacks for any of its sources, and nothing waits for credit.
+    pub(super) fn silence(&self) {
+        self.is_silent.store(true, SeqCst);
+        self.credit.end_all_pauses();
+    }
+
+    pub(super) fn is_silent(&self) -> bool {
+        self.is_silent.load(SeqCst)
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -150,7 +159,13 @@ impl Source {
     /// Whether nothing more should be read for now. If so, `waker` is woken once that may have changed.
     pub fn is_used_up(&self, waker: &Waker, ticket: &mut Ticket) -> bool {
         let credit = &self.channel.credit;
-        credit.is_used_up(&self.part, self.client, waker, ticket)
+        let is_used_up = credit.is_used_up(&self.part, self.client, waker, ticket);
+        if is_used_up && self.channel.is_silent() {
+            // What still comes is dropped and needs no credit; nobody would wake whoever was listed just now.
+            credit.end_all_pauses();
+            return false;
+        }
+        is_used_up
     }
 
     pub(super) fn charge(&self, bytes: usize, events: usize) {
@@ -271,7 +286,7 @@ impl Source {
     }
 
     pub(super) fn is_silent(&self) -> bool {
-        self.state.load(SeqCst) & SILENT != 0 || self.channel.is_silent.load(SeqCst)
+        self.state.load(SeqCst) & SILENT != 0 || self.channel.is_silent()
     }
 
     pub(super) fn silence(&self) {
