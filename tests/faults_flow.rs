@@ -12,7 +12,7 @@ mod scene;
 
 use adversary::{BINARY, Frame, Heard, PING, PONG, PROMPTLY, Peer};
 use host::{OK, QUEUE_FULL, Reply, WATCHDOG, soon};
-use scene::{MIB, Scene, scaled};
+use scene::{MIB, Scene, Server, scaled};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
@@ -36,7 +36,7 @@ fn per_target(reply: &Reply) -> HashMap<i32, Value> {
 fn row_16_one_who_never_reads_does_not_slow_a_broadcast_and_is_dropped_with_a_count() {
     let scene = Scene::new();
     let stall = Duration::from_millis(scaled(3000, 30_000));
-    let server = scene.server(json!({"sendStallMs": stall.as_millis() as u64, "drain": true}));
+    let server = scene.guarded(json!({"sendStallMs": stall.as_millis() as u64}));
     let (size, total) = (64 * 1024, scaled(128, 1024) * MIB as usize);
     let (idle, idle_ref) = scene.peer_with(server, Peer::tcp_with_little_room(server.port));
 
@@ -146,9 +146,15 @@ fn fill(scene: &Scene, client: i32, size: usize) -> (i64, Instant) {
 fn row_16_a_peer_that_stops_reading_is_dropped_after_the_stall_time_and_not_before() {
     let scene = Scene::new();
     let stall = Duration::from_millis(2000);
-    let server = scene.server(json!({"sendStallMs": stall.as_millis() as u64}));
+    for server in scene.servers(json!({"sendStallMs": stall.as_millis() as u64})) {
+        is_dropped_after(stall, &scene, server);
+    }
+    scene.finish();
+}
+
+fn is_dropped_after(stall: Duration, scene: &Scene, server: Server) {
     let (mut idle, idle_ref) = scene.peer_with(server, Peer::tcp_with_little_room(server.port));
-    let (sent, began) = fill(&scene, idle_ref, 65536);
+    let (sent, began) = fill(scene, idle_ref, 65536);
     assert!(
         sent >= 15,
         "a queue of 1 MiB has taken {sent} messages of 64 KiB"
@@ -168,7 +174,6 @@ fn row_16_a_peer_that_stops_reading_is_dropped_after_the_stall_time_and_not_befo
         began.elapsed()
     );
     assert!(idle.ends(PROMPTLY));
-    scene.finish();
 }
 
 #[test]
@@ -176,7 +181,7 @@ fn row_17_a_peer_that_reads_10_kb_a_second_is_kept_and_gets_everything_in_order(
     let scene = Scene::new();
     let stall = Duration::from_millis(scaled(2000, 30_000));
     let server =
-        scene.server(json!({"sendStallMs": stall.as_millis() as u64, "sendQueueBytes": 4 * MIB}));
+        scene.guarded(json!({"sendStallMs": stall.as_millis() as u64, "sendQueueBytes": 4 * MIB}));
     let (mut slow, client) = scene.peer_with(server, Peer::tcp_with_little_room(server.port));
     let (sent, _) = fill(&scene, client, 16384);
     let until = Instant::now() + stall * 3;
@@ -203,9 +208,15 @@ fn row_17_a_peer_that_reads_10_kb_a_second_is_kept_and_gets_everything_in_order(
 #[test]
 fn row_16_a_drain_event_tells_when_there_is_room_again() {
     let scene = Scene::new();
-    let server = scene.server(json!({"drain": true}));
+    for server in scene.servers(json!({"drain": true})) {
+        drains(&scene, server);
+    }
+    scene.finish();
+}
+
+fn drains(scene: &Scene, server: Server) {
     let (mut peer, client) = scene.peer_with(server, Peer::tcp_with_little_room(server.port));
-    let (sent, _) = fill(&scene, client, 65536);
+    let (sent, _) = fill(scene, client, 65536);
     scene.host.take(|event| event.is("drain"));
     for _ in 0..sent {
         peer.frame();
@@ -213,7 +224,6 @@ fn row_16_a_drain_event_tells_when_there_is_room_again() {
     scene.host.event("drain", client);
     ask!(scene.host, "client_send", client, 2, "#65536").ok();
     peer.frame();
-    scene.finish();
 }
 
 /// Many connections that each send numbered messages until told to stop, and answer pings.
@@ -325,15 +335,16 @@ impl Sender {
     }
 }
 
-fn host_that_does_not_look(size: usize, options: Value, growth: u64) {
+fn host_that_does_not_look(serve: impl Fn(&Scene, Value) -> Server, size: usize, growth: u64) {
     let scene = Scene::pulling();
     scene.may_grow(growth);
     ask!(scene.host, "quiet", "message").ok();
-    let server = scene.server(options);
+    let server = serve(&scene, json!({"pingInterval": 1, "pingTimeout": 1}));
     let mut peers = Vec::new();
     for _ in 0..100 {
         // So that what the system holds for them does not take long to fill.
-        peers.push(Peer::tcp_with_little_room(server.port).upgraded(""));
+        let peer = Peer::tcp_with_little_room(server.port);
+        peers.push(peer.upgraded(server.headers));
     }
     let refs = |reply: Reply| {
         reply
@@ -421,24 +432,34 @@ fn host_that_does_not_look(size: usize, options: Value, growth: u64) {
 
 #[test]
 fn row_18_a_host_that_does_not_look_loses_nothing_and_memory_is_bounded_by_bytes() {
-    let options = json!({"pingInterval": 1, "pingTimeout": 1});
     // The queue's 64 MiB, the read buffers and parts of messages of 100 connections.
-    host_that_does_not_look(16_000, options, 100 * MIB);
+    host_that_does_not_look(Scene::server, 16_000, 100 * MIB);
+}
+
+#[test]
+fn row_18_with_everything_on_the_same_within_twice_the_bytes() {
+    // Where different connections are called back in parallel, all stop at twice the queue's bytes.
+    host_that_does_not_look(Scene::guarded, 16_000, 164 * MIB);
 }
 
 #[test]
 fn row_18_a_host_that_does_not_look_loses_nothing_and_memory_is_bounded_by_count() {
-    let options = json!({"pingInterval": 1, "pingTimeout": 1});
-    // 65,536 events of a few bytes each.
-    host_that_does_not_look(10, options, 50 * MIB);
+    // 65,536 events of a few bytes each, with everything on twice as many.
+    host_that_does_not_look(Scene::guarded, 10, 80 * MIB);
 }
 
 #[test]
 fn row_18_what_a_peer_sent_before_it_left_waits_until_the_host_looks() {
-    for end in ["close", "fin", "reset"] {
+    for (end, is_guarded) in [
+        ("close", false),
+        ("fin", true),
+        ("reset", false),
+        ("reset", true),
+    ] {
         let scene = Scene::pulling();
-        let server = scene.server(json!({"eventQueueEvents": 10}));
-        let mut peer = Peer::client(server.port);
+        let options = json!({"eventQueueEvents": 10, "interval": 0});
+        let server = scene.servers(options)[usize::from(is_guarded)];
+        let mut peer = Peer::tcp(server.port).upgraded(server.headers);
         // In few packets: what the system has no room for would be lost with the reset on our own side.
         for piece in 0..10 {
             let numbers = piece * 100..(piece + 1) * 100;
@@ -463,4 +484,38 @@ fn row_18_what_a_peer_sent_before_it_left_waits_until_the_host_looks() {
         ask!(scene.host, "halt").ok();
         scene.finish();
     }
+}
+
+#[test]
+fn row_18_what_is_cleared_while_the_host_does_not_look_leaves_nothing_open() {
+    let scene = Scene::pulling();
+    let servers = scene.servers(json!({"eventQueueEvents": 16, "closeTimeoutMs": 10_000}));
+    // With everything on, each connection has a share of its own: the "open" fills it.
+    for (server, full) in servers.into_iter().zip([16, 4]) {
+        // Its "open" is all that may wait for the host.
+        let options = server.client_options(json!({"eventQueueEvents": 1}));
+        let client = scene.client(options);
+        ask!(scene.host, "client_start", client, "{}").ok();
+        let mut peers: Vec<Peer> = (0..3)
+            .map(|_| Peer::tcp(server.port).upgraded(server.headers))
+            .collect();
+        for peer in &mut peers {
+            let message = peer.encode(&Frame::text("nobody looks"));
+            peer.send_bytes(&message.repeat(1000));
+        }
+        let waits = || {
+            let info = ask!(scene.host, "server_info", server.reference).ok().body;
+            info["eventQueueEvents"].as_i64() >= Some(full)
+        };
+        assert!(soon(WATCHDOG, waits));
+        ask!(scene.host, "client_clear", client).ok();
+        ask!(scene.host, "server_clear", server.reference).ok();
+        // Their close frames are read, so that nobody waits for the time-out.
+        for peer in &mut peers {
+            assert_eq!(peer.close_frame(PROMPTLY).0, 1001);
+            peer.send(&Frame::close(1001, ""));
+            assert!(peer.ends(PROMPTLY), "waits for credit");
+        }
+    }
+    scene.finish();
 }

@@ -29,21 +29,29 @@ struct Role {
 }
 
 impl Role {
-    /// First the library as the server, then as the client, both with `options`.
-    fn both(scene: &Scene, options: Value) -> [Role; 2] {
-        let server = scene.server(options.clone());
-        let role = |name| Role {
+    /// First the library as the server, then as one with everything switched on, then as the client, all with `options`.
+    fn all(scene: &Scene, options: Value) -> [Role; 3] {
+        let [plain, guarded] = scene.servers(options.clone());
+        let role = |name, server| Role {
             name,
             server,
             listener: listener(),
             options: options.clone(),
         };
-        [role("server"), role("client")]
+        [
+            role("server", plain),
+            role("guarded server", guarded),
+            role("client", plain),
+        ]
+    }
+
+    fn is_server(&self) -> bool {
+        self.name != "client"
     }
 
     /// A connected adversary and the ref under which the host knows it.
     fn connect(&self, scene: &Scene) -> (Peer, i32) {
-        if self.name == "server" {
+        if self.is_server() {
             return scene.peer(self.server);
         }
         let mut options = json!({"url": url(&self.listener), "enableAutomaticReconnection": false});
@@ -268,7 +276,7 @@ fn offences(masks: bool) -> Vec<(String, Vec<Frame>, u16)> {
 }
 
 fn each_protocol_error_gets_its_close_code(scene: &Scene, role: &Role) {
-    for (what, frames, code) in offences(role.name == "server") {
+    for (what, frames, code) in offences(role.is_server()) {
         let what = format!("{what}, to the {}", role.name);
         let (mut peer, client) = role.connect(scene);
         let bytes: Vec<u8> = frames.iter().flat_map(|frame| peer.encode(frame)).collect();
@@ -280,7 +288,7 @@ fn each_protocol_error_gets_its_close_code(scene: &Scene, role: &Role) {
 #[test]
 fn row_10_each_protocol_error_gets_its_close_code() {
     let scene = Scene::new();
-    for role in Role::both(&scene, json!({"maxMessage": 1_000_000})) {
+    for role in Role::all(&scene, json!({"maxMessage": 1_000_000})) {
         each_protocol_error_gets_its_close_code(&scene, &role);
     }
     scene.finish();
@@ -289,11 +297,8 @@ fn row_10_each_protocol_error_gets_its_close_code() {
 #[test]
 fn row_10_each_protocol_error_gets_its_close_code_byte_by_byte_and_behind_a_good_message() {
     let scene = Scene::new();
-    for role in Role::both(&scene, json!({"maxMessage": 1_000_000})) {
-        for (what, frames, code) in offences(role.name == "server")
-            .into_iter()
-            .step_by(scaled(4, 1))
-        {
+    for role in Role::all(&scene, json!({"maxMessage": 1_000_000})) {
+        for (what, frames, code) in offences(role.is_server()).into_iter().step_by(scaled(4, 1)) {
             let (mut peer, client) = role.connect(&scene);
             peer.send(&Frame::text("good"));
             assert_eq!(scene.host.event("message", client).bytes(), b"good");
@@ -313,7 +318,7 @@ fn row_10_each_protocol_error_gets_its_close_code_byte_by_byte_and_behind_a_good
 #[test]
 fn row_10_every_split_of_a_good_stream_gives_the_same_messages() {
     let scene = Scene::new();
-    for role in Role::both(&scene, json!({})) {
+    for role in Role::all(&scene, json!({})) {
         let (mut peer, client) = role.connect(&scene);
         let frames = [
             Frame::text("h\u{e9}llo"),
@@ -356,7 +361,7 @@ fn row_10_every_split_of_a_good_stream_gives_the_same_messages() {
 fn row_11_a_length_over_the_limit_is_refused_on_its_header_and_costs_no_memory() {
     let scene = Scene::new();
     let limit = 4 * MIB;
-    for role in Role::both(&scene, json!({"maxMessage": limit})) {
+    for role in Role::all(&scene, json!({"maxMessage": limit})) {
         let rss = scene.host.rss();
         scene.host.forget_peak();
         for (what, length, code) in [
@@ -389,7 +394,7 @@ fn row_11_a_length_over_the_limit_is_refused_on_its_header_and_costs_no_memory()
 fn row_11_a_message_may_be_exactly_as_long_as_the_limit_in_one_piece_and_in_many() {
     let scene = Scene::new();
     let limit = 100_000;
-    for role in Role::both(&scene, json!({"maxMessage": limit})) {
+    for role in Role::all(&scene, json!({"maxMessage": limit})) {
         let (mut peer, client) = role.connect(&scene);
         peer.send(&Frame::new(BINARY, vec![1; limit]));
         peer.send(&Frame::new(BINARY, vec![1; limit - 1]).not_final());
@@ -413,7 +418,13 @@ fn row_11_a_message_may_be_exactly_as_long_as_the_limit_in_one_piece_and_in_many
 #[test]
 fn row_12_two_hundred_promises_of_16_mib_cost_nothing_and_end_with_the_ping_timeout() {
     let scene = Scene::new();
-    let server = scene.server(json!({"pingInterval": 1, "pingTimeout": 1}));
+    for server in scene.servers(json!({"pingInterval": 1, "pingTimeout": 1})) {
+        two_hundred_promises(&scene, server);
+    }
+    scene.finish();
+}
+
+fn two_hundred_promises(scene: &Scene, server: Server) {
     let before = scene.host.virtual_size();
     let mut peers: Vec<(Peer, i32)> = (0..200).map(|_| scene.peer(server)).collect();
     for (peer, _) in &mut peers {
@@ -435,15 +446,14 @@ fn row_12_two_hundred_promises_of_16_mib_cost_nothing_and_end_with_the_ping_time
     for (mut peer, _) in peers {
         assert!(peer.ends(PROMPTLY));
     }
-    scene.finish();
 }
 
 #[test]
 fn row_13_a_flood_of_tiny_fragments_is_ended_before_it_costs_anything() {
     let scene = Scene::new();
-    for (role, count) in Role::both(&scene, json!({"fragments": false}))
+    for (role, count) in Role::all(&scene, json!({"fragments": false}))
         .iter()
-        .zip([20_000, 140_000])
+        .zip([20_000, 20_000, 140_000])
     {
         for payload in ["", "x"] {
             let (mut peer, client) = role.connect(&scene);
@@ -484,7 +494,7 @@ fn row_13_a_flood_of_tiny_fragments_is_ended_before_it_costs_anything() {
 #[test]
 fn row_13_as_many_fragments_as_are_allowed_make_a_message() {
     let scene = Scene::new();
-    for role in Role::both(&scene, json!({"fragments": false, "maxFragments": 1000})) {
+    for role in Role::all(&scene, json!({"fragments": false, "maxFragments": 1000})) {
         let (mut peer, client) = role.connect(&scene);
         for (count, fits) in [(1000, true), (1001, false)] {
             peer.send(&Frame::text("x").not_final());
@@ -533,7 +543,8 @@ fn row_15_a_flood_of_pings_that_reads_no_pong_costs_no_memory() {
     let count = scaled(60, 600) * 1_000_000 / 131;
     // What waits for the host has a limit of its own (row 18): here it is not to hide what the pongs cost.
     let options = json!({"sendStallMs": 2000, "eventQueueEvents": 10_000});
-    for role in Role::both(&scene, options) {
+    let [server, _, client] = Role::all(&scene, options);
+    for role in [server, client] {
         for opcode in [PING, PONG] {
             let (mut peer, client) = role.connect(&scene);
             flood(&mut peer, opcode, count);
@@ -570,7 +581,7 @@ fn row_15_a_flood_of_pings_that_reads_no_pong_costs_no_memory() {
 #[test]
 fn row_31_a_reset_in_the_middle_of_a_message_delivers_no_part_of_it() {
     let scene = Scene::new();
-    for role in Role::both(&scene, json!({"fragments": false})) {
+    for role in Role::all(&scene, json!({"fragments": false})) {
         for frame in [
             Frame::new(BINARY, [1; 1000]).declared(100_000),
             Frame::text("half a").not_final(),
@@ -609,7 +620,7 @@ fn row_31_a_reset_in_the_middle_of_a_message_delivers_no_part_of_it() {
 #[test]
 fn row_31_what_comes_in_one_packet_with_the_end_is_not_lost() {
     let scene = Scene::new();
-    for role in Role::both(&scene, json!({})) {
+    for role in Role::all(&scene, json!({})) {
         let (mut peer, client) = role.connect(&scene);
         let mut bytes = peer.encode(&Frame::text("last words"));
         bytes.extend(peer.encode(&Frame::close(1001, "going")));
@@ -637,7 +648,7 @@ fn row_31_what_comes_in_one_packet_with_the_end_is_not_lost() {
 #[test]
 fn row_31_an_end_without_a_close_frame_is_1006_and_one_without_a_code_is_1005() {
     let scene = Scene::new();
-    for role in Role::both(&scene, json!({})) {
+    for role in Role::all(&scene, json!({})) {
         let (mut peer, client) = role.connect(&scene);
         peer.send(&Frame::text("whole"));
         peer.fin();
@@ -663,9 +674,8 @@ fn row_31_an_end_without_a_close_frame_is_1006_and_one_without_a_code_is_1005() 
 #[test]
 fn row_31_the_host_survives_sends_to_peers_that_have_left() {
     let scene = Scene::new();
-    let server = scene.server(json!({}));
     let big = "*100000";
-    for _ in 0..scaled(50, 1000) {
+    for server in scene.servers(json!({})).repeat(scaled(50, 1000)) {
         let (peer, client) = scene.peer(server);
         peer.reset();
         // SIGPIPE has its default action in this host: to kill it.
@@ -681,8 +691,14 @@ fn row_31_the_host_survives_sends_to_peers_that_have_left() {
 #[test]
 fn row_31_a_host_that_does_not_look_survives_sends_to_a_peer_that_has_left_and_loses_nothing() {
     let scene = Scene::pulling();
-    let server = scene.server(json!({"eventQueueEvents": 10}));
-    let mut peer = Peer::client(server.port);
+    for server in scene.servers(json!({"eventQueueEvents": 10, "interval": 0})) {
+        a_peer_leaves_a_host_that_does_not_look(&scene, server);
+    }
+    scene.finish();
+}
+
+fn a_peer_leaves_a_host_that_does_not_look(scene: &Scene, server: Server) {
+    let mut peer = Peer::tcp(server.port).upgraded(server.headers);
     // In few packets: what the system has no room for would be lost with the reset on our own side.
     for piece in 0..10 {
         let numbers = piece * 100..(piece + 1) * 100;
@@ -713,13 +729,12 @@ fn row_31_a_host_that_does_not_look_survives_sends_to_a_peer_that_has_left_and_l
     }
     assert_eq!(scene.host.event("close", client as i32).code(), 1006);
     ask!(scene.host, "halt").ok();
-    scene.finish();
 }
 
 #[test]
 fn row_32_a_peer_that_ignores_the_close_is_let_go_after_the_timeout() {
     let scene = Scene::new();
-    for role in Role::both(&scene, json!({"closeTimeoutMs": 700})) {
+    for role in Role::all(&scene, json!({"closeTimeoutMs": 700})) {
         let (mut peer, client) = role.connect(&scene);
         let began = Instant::now();
         let options = json!({"code": 4001, "reason": "enough"});
@@ -748,8 +763,13 @@ fn row_32_a_thousand_peers_that_ignore_the_close_do_not_hold_up_a_stop() {
     let scene = Scene::new();
     scene.may_grow(64 * MIB);
     let count = ((adversary::raise_file_limit() as usize).saturating_sub(300) / 2).min(1000);
-    for command in ["server_stop", "shutdown"] {
-        let server = scene.server(json!({"closeTimeoutMs": 1000}));
+    for (command, server) in ["server_stop", "server_clear"]
+        .into_iter()
+        .flat_map(|command| {
+            let servers = scene.servers(json!({"closeTimeoutMs": 1000}));
+            servers.map(|server| (command, server))
+        })
+    {
         let peers: Vec<(Peer, i32)> = (0..count).map(|_| scene.peer(server)).collect();
         let began = Instant::now();
         if command == "server_stop" {
@@ -777,7 +797,7 @@ fn row_32_a_thousand_peers_that_ignore_the_close_do_not_hold_up_a_stop() {
 #[test]
 fn row_32_when_both_close_at_once_each_is_told_once_and_at_once() {
     let scene = Scene::new();
-    for role in Role::both(&scene, json!({"closeTimeoutMs": 5000})) {
+    for role in Role::all(&scene, json!({"closeTimeoutMs": 5000})) {
         for _ in 0..scaled(20, 500) {
             let (mut peer, client) = role.connect(&scene);
             let stopping = begin!(
@@ -820,7 +840,7 @@ fn row_32_when_both_close_at_once_each_is_told_once_and_at_once() {
 #[test]
 fn row_32_codes_that_nobody_may_send_are_refused_and_the_connection_stays() {
     let scene = Scene::new();
-    for role in Role::both(&scene, json!({})) {
+    for role in Role::all(&scene, json!({})) {
         let (mut peer, client) = role.connect(&scene);
         let given = [
             json!(0),
@@ -875,7 +895,7 @@ fn row_32_codes_that_nobody_may_send_are_refused_and_the_connection_stays() {
 #[test]
 fn advisory_07_a_close_reason_is_never_more_than_fits_nor_other_than_was_given() {
     let scene = Scene::new();
-    for role in Role::both(&scene, json!({})) {
+    for role in Role::all(&scene, json!({})) {
         for reason in [
             Some("x".repeat(123)),
             Some("x".repeat(124)),
@@ -907,7 +927,7 @@ fn advisory_07_a_close_reason_is_never_more_than_fits_nor_other_than_was_given()
                     "{} bytes",
                     sent.len()
                 );
-                peer.send(&frame.masked(role.name == "server"));
+                peer.send(&frame.masked(role.is_server()));
                 peer.fin();
                 scene.host.reply(&stopping, WATCHDOG).ok();
                 assert_eq!(scene.host.event("close", client).reason(), sent);
@@ -926,7 +946,7 @@ fn advisory_07_a_close_reason_is_never_more_than_fits_nor_other_than_was_given()
 fn row_10_a_client_masks_every_frame_with_a_key_of_its_own_and_a_server_none() {
     let scene = Scene::new();
     let count = scaled(2000, 10_000);
-    for role in Role::both(&scene, json!({})) {
+    for role in Role::all(&scene, json!({})) {
         let (mut peer, client) = role.connect(&scene);
         let sending = begin!(
             scene.host,
@@ -942,7 +962,7 @@ fn row_10_a_client_masks_every_frame_with_a_key_of_its_own_and_a_server_none() {
             let frame = peer.frame();
             assert_eq!(
                 (&frame.payload[..], frame.masked),
-                (&b"same words"[..], Some(role.name == "client"))
+                (&b"same words"[..], Some(!role.is_server()))
             );
         }
         assert_eq!(scene.host.reply(&sending, WATCHDOG).done, count);
@@ -951,7 +971,7 @@ fn row_10_a_client_masks_every_frame_with_a_key_of_its_own_and_a_server_none() {
         masks.dedup();
         // Of 10,000 random keys one in a hundred times two are equal.
         assert!(
-            role.name == "server" || masks.len() as i64 > count - 3,
+            role.is_server() || masks.len() as i64 > count - 3,
             "{} different masks",
             masks.len()
         );

@@ -1,4 +1,4 @@
-//! Peers that open a connection and then say nothing, too much, too slowly or something else (rows 5-8 of the table of
+//! Peers that open a connection and then say nothing, too much, too slowly or something else (rows 5-9 of the table of
 //! faults): each gets a clear answer or its time, and the others do not notice.
 
 #[path = "support/adversary.rs"]
@@ -18,7 +18,7 @@ use adversary::{PROMPTLY, Peer, Response, raise_file_limit, request};
 use certs::Certs;
 use host::{WATCHDOG, soon};
 use rustls::ClientConfig;
-use scene::{MIB, Scene, Server, scaled};
+use scene::{LETS_IN, MIB, Scene, Server, everything, let_all_in, merged, scaled};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -49,79 +49,54 @@ struct Gate {
 
 /// A server with nothing but its defaults, one on which all that may refuse and answer is switched on, and that over TLS.
 fn gates(scene: &Scene) -> Vec<Gate> {
+    let_all_in(&scene.host);
     let certs = Certs::new();
     let pair = certs.server();
-    let all = json!({
-        "path": "/", "hosts": ["localhost"], "allow": ["127.0.0.0/8"], "deny": ["10.0.0.0/8"], "maxPerIp": 10_000,
-        "trustedProxies": ["127.0.0.2"], "origins": ["http://localhost"], "protocols": ["chat"],
-        "auth": {"bearer": "token", "basic": {"ann": "secret"}}, "admission": "ask", "refused": true,
-        "files": {"/site/": env!("CARGO_TARGET_TMPDIR")}, "health": "/health", "metrics": "/metrics", "cors": "*",
-    });
-    let mut secure = all.clone();
-    secure["tls"] = json!({"certFile": pair.cert, "keyFile": pair.key});
+    let tls = json!({"tls": {"certFile": pair.cert, "keyFile": pair.key}});
+    let secure = merged(everything(), &tls);
     let gate = |mut options: Value| {
         options["handshakeTimeoutMs"] = json!(handshake_timeout().as_millis() as u64);
         let asks = options.get("admission").is_some();
         Gate {
             tls: options.get("tls").map(|_| secure::client_config(&certs)),
             asks,
-            headers: if asks {
-                "Authorization: Bearer token\r\n"
-            } else {
-                ""
-            },
+            headers: if asks { LETS_IN } else { "" },
             server: scene.server(options),
         }
     };
-    [json!({}), all, secure].map(gate).into()
+    [json!({}), everything(), secure].map(gate).into()
 }
 
 impl Gate {
     /// The answer to what may be more than the other side takes, if there is one.
-    fn flood(&self, scene: &Scene, bytes: &[u8]) -> Option<Response> {
+    fn flood(&self, bytes: &[u8]) -> Option<Response> {
         let Some(config) = &self.tls else {
             let mut peer = Peer::tcp(self.server.port);
             let mut writer = peer.stream.try_clone().unwrap();
             writer.set_write_timeout(Some(PROMPTLY)).unwrap();
             return std::thread::scope(|scope| {
                 scope.spawn(move || writer.write_all(bytes));
-                self.let_in(scene, || peer.response(PROMPTLY))
+                peer.response(PROMPTLY)
             });
         };
         let mut client = secure::connect(self.server.port, config);
         client.sock.set_write_timeout(Some(PROMPTLY)).unwrap();
         let _ = client.write_all(bytes);
-        self.let_in(scene, || {
-            let mut answer = Vec::new();
-            let mut piece = [0; 4096];
-            while Response::parse(&answer).is_none_or(|answer| !answer.is_whole()) {
-                match client.read(&mut piece) {
-                    Ok(count @ 1..) => answer.extend_from_slice(&piece[..count]),
-                    _ => break,
-                }
+        let mut answer = Vec::new();
+        let mut piece = [0; 4096];
+        while Response::parse(&answer).is_none_or(|answer| !answer.is_whole()) {
+            match client.read(&mut piece) {
+                Ok(count @ 1..) => answer.extend_from_slice(&piece[..count]),
+                _ => break,
             }
-            Response::parse(&answer)
-        })
+        }
+        Response::parse(&answer)
     }
 
-    /// Lets the host say yes where it is asked, while `answer` waits.
-    fn let_in<T: Send>(&self, scene: &Scene, answer: impl FnOnce() -> T + Send) -> T {
-        std::thread::scope(|scope| {
-            let answer = scope.spawn(answer);
-            while self.asks && !answer.is_finished() {
-                for asked in scene.host.take(|event| event.is("request")) {
-                    ask!(scene.host, "client_accept", asked.client(), "{}");
-                }
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            answer.join().unwrap()
-        })
-    }
-
-    fn serves_a_good_client_at_once(&self, scene: &Scene) {
+    fn serves_a_good_client_at_once(&self) {
         let head = request(self.headers);
         let began = Instant::now();
-        let answer = self.flood(scene, head.as_bytes()).expect("an answer");
+        let answer = self.flood(head.as_bytes()).expect("an answer");
         assert_eq!(answer.status, 101, "{answer:?}");
         assert!(
             began.elapsed() < AT_ONCE,
@@ -130,7 +105,7 @@ impl Gate {
         );
         if self.asks {
             let health = "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-            let answer = self.flood(scene, health.as_bytes()).expect("an answer");
+            let answer = self.flood(health.as_bytes()).expect("an answer");
             assert_eq!(answer.status, 200, "{answer:?}");
         }
     }
@@ -177,15 +152,15 @@ fn row_05_a_thousand_silent_clients_hold_nobody_up_and_are_gone_at_the_handshake
         while silent.len() < crowd() {
             silent.push(Peer::tcp(gate.server.port));
             if silent.len() % 250 == 0 {
-                gate.serves_a_good_client_at_once(&scene);
+                gate.serves_a_good_client_at_once();
             }
         }
-        gate.serves_a_good_client_at_once(&scene);
+        gate.serves_a_good_client_at_once();
         all_are_gone(
             silent,
             Instant::now() + handshake_timeout() + Duration::from_secs(1),
         );
-        gate.serves_a_good_client_at_once(&scene);
+        gate.serves_a_good_client_at_once();
     }
     scene.finish();
 }
@@ -242,7 +217,7 @@ fn row_06_a_thousand_clients_that_dribble_their_header_are_gone_at_the_handshake
         let dripping =
             std::thread::spawn(move || drip(slow, Duration::from_millis(scaled(100, 1000)), by));
         for _ in 0..10 {
-            gate.serves_a_good_client_at_once(&scene);
+            gate.serves_a_good_client_at_once();
         }
         all_are_gone(dripping.join().unwrap(), by + Duration::from_millis(500));
     }
@@ -259,11 +234,11 @@ fn advisory_11_silent_and_dribbling_clients_together_hold_nobody_up() {
         let by = Instant::now() + handshake_timeout() + Duration::from_secs(1);
         let dripping = std::thread::spawn(move || drip(slow, Duration::from_millis(100), by));
         for _ in 0..10 {
-            gate.serves_a_good_client_at_once(&scene);
+            gate.serves_a_good_client_at_once();
         }
         all_are_gone(silent, by);
         all_are_gone(dripping.join().unwrap(), by + Duration::from_millis(500));
-        gate.serves_a_good_client_at_once(&scene);
+        gate.serves_a_good_client_at_once();
     }
     scene.finish();
 }
@@ -314,7 +289,7 @@ fn row_07_a_head_that_is_too_long_costs_nothing_and_gets_431() {
         for gate in &gates {
             let before = scene.host.cpu();
             // What is sent on after the answer may have the answer lost in a RST.
-            if let Some(response) = gate.flood(&scene, head.as_bytes()) {
+            if let Some(response) = gate.flood(head.as_bytes()) {
                 assert!(
                     [400, 414, 431].contains(&response.status),
                     "{what}: {response:?}"
@@ -329,7 +304,7 @@ fn row_07_a_head_that_is_too_long_costs_nothing_and_gets_431() {
         request(&many[..3000]),
     ] {
         for gate in &gates {
-            let response = gate.flood(&scene, head.as_bytes());
+            let response = gate.flood(head.as_bytes());
             let status = response.map(|response| response.status);
             assert_eq!(status, Some(431), "{} bytes", head.len());
         }
@@ -495,7 +470,7 @@ fn row_07_a_head_with_anything_doubtful_is_refused_with_a_reason() {
     ];
     let all = |gate| table.iter().map(move |case| (gate, case));
     for (gate, (what, head, expected)) in gates.iter().flat_map(all) {
-        let response = gate.flood(&scene, head.as_bytes());
+        let response = gate.flood(head.as_bytes());
         let response = response.unwrap_or_else(|| panic!("{what}: no answer"));
         assert!(expected.contains(&response.status), "{what}: {response:?}");
         assert!(response.body.len() > 5, "{what}: no reason: {response:?}");
@@ -628,7 +603,7 @@ fn advisory_02_lists_that_have_stopped_other_servers_cost_nothing() {
                 let before = scene.host.cpu();
                 let value: String = part.chars().cycle().take(size).collect();
                 let head = request(&format!("{}{name}: {value}\r\n", gate.headers));
-                if let Some(response) = gate.flood(&scene, head.as_bytes()) {
+                if let Some(response) = gate.flood(head.as_bytes()) {
                     assert!(
                         [101, 400, 403, 426, 431].contains(&response.status),
                         "{name}: {part}: {response:?}"
@@ -749,7 +724,7 @@ fn row_08_what_is_not_websocket_is_answered_and_logged() {
     let gates = gates(&scene);
     let all = |gate| cases.iter().map(move |case| (gate, case));
     for (gate, (what, bytes, expected)) in gates.iter().flat_map(all) {
-        let response = gate.flood(&scene, bytes);
+        let response = gate.flood(bytes);
         let response = response.unwrap_or_else(|| panic!("{what}: no answer"));
         assert!(expected.contains(&response.status), "{what}: {response:?}");
         if response.status == 426 {
@@ -785,6 +760,39 @@ fn row_08_what_is_not_websocket_is_answered_and_logged() {
         [],
         "no host hears of these"
     );
+    scene.finish();
+}
+
+#[test]
+fn row_09_a_page_from_elsewhere_is_refused_and_told() {
+    let scene = Scene::new();
+    for gate in gates(&scene) {
+        for origin in [
+            "https://evil",
+            "http://localhost.evil",
+            "http://evillocalhost",
+            "http://evil/http://localhost",
+            "http://localhost:81",
+            "null",
+            "",
+        ] {
+            let head = request(&format!("{}Origin: {origin}\r\n", gate.headers));
+            let answer = gate.flood(head.as_bytes()).expect("an answer");
+            assert_eq!(answer.status, 403, "{origin:?}: {answer:?}");
+            if gate.asks {
+                let event = scene.host.server_event("refused", gate.server.reference);
+                let told = ["status", "rule", "origin"].map(|key| event.context(key).clone());
+                assert_eq!(
+                    told,
+                    [json!(403), json!("origin"), json!(origin)],
+                    "{event:?}"
+                );
+            }
+        }
+        let head = request(&format!("{}Origin: http://LOCALHOST\r\n", gate.headers));
+        let answer = gate.flood(head.as_bytes()).expect("an answer");
+        assert_eq!(answer.status, 101, "{answer:?}");
+    }
     scene.finish();
 }
 

@@ -18,8 +18,8 @@ use host::{
     FORKED, Host, IN_CALLBACK, INVALID_OPTIONS, OK, UNKNOWN_REF, WATCHDOG, WRONG_STATE, soon,
 };
 use race::race;
-use scene::{MIB, Scene, dispatched, scaled};
-use serde_json::json;
+use scene::{LETS_IN, MIB, Scene, Server, dispatched, everything, let_all_in, merged, scaled};
+use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -498,13 +498,19 @@ fn row_26_a_forked_child_is_refused_and_its_parent_is_unharmed() {
 #[test]
 fn row_28_without_free_files_the_library_waits_quietly_says_so_once_and_recovers() {
     raise_file_limit();
+    for serve in [Scene::server, Scene::guarded] {
+        without_free_files(serve);
+    }
+}
+
+fn without_free_files(serve: impl Fn(&Scene, Value) -> Server) {
     let scene = Scene::new();
-    let server = scene.server(json!({}));
+    let server = serve(&scene, json!({}));
     let limit = scene.host.fds() + 20;
     assert_eq!(ask!(scene.host, "limit_files", limit).status, 0);
     let mut crowd: Vec<Peer> = (0..200).map(|_| Peer::tcp(server.port)).collect();
     for peer in &mut crowd {
-        peer.send_bytes(request("").as_bytes());
+        peer.send_bytes(request(server.headers).as_bytes());
     }
     let said = scene
         .host
@@ -534,7 +540,7 @@ fn row_28_without_free_files_the_library_waits_quietly_says_so_once_and_recovers
     drop(crowd);
     assert!(soon(WATCHDOG, || scene.host.fds() < limit - 10));
     let began = Instant::now();
-    Peer::client(server.port);
+    Peer::tcp(server.port).upgraded(server.headers);
     assert!(
         began.elapsed() < Duration::from_secs(2),
         "{:?}",
@@ -546,17 +552,22 @@ fn row_28_without_free_files_the_library_waits_quietly_says_so_once_and_recovers
 
 #[test]
 fn row_28_a_host_that_may_open_64_files_serves_whom_it_can() {
+    for (options, headers) in [(json!({}), ""), (everything(), LETS_IN)] {
+        serves_whom_it_can(merged(options, &json!({"port": 0})), headers);
+    }
+}
+
+fn serves_whom_it_can(options: Value, headers: &str) {
     let host = Host::spawn();
     assert_eq!(ask!(host, "limit_files", 64).status, 0);
     ask!(host, "callbacks", "em").ok();
-    let server = ask!(host, "server_create", json!({"port": 0}))
-        .ok()
-        .reference;
+    let_all_in(&host);
+    let server = ask!(host, "server_create", options).ok().reference;
     let started = ask!(host, "server_start", server, "{}").ok();
     let port = started.body["port"].as_u64().unwrap() as u16;
     let mut crowd: Vec<Peer> = (0..200).map(|_| Peer::tcp(port)).collect();
     for peer in &mut crowd {
-        peer.send_bytes(request("").as_bytes());
+        peer.send_bytes(request(headers).as_bytes());
     }
     let answers: Vec<u16> = crowd
         .iter_mut()
@@ -570,7 +581,8 @@ fn row_28_a_host_that_may_open_64_files_serves_whom_it_can() {
     );
     drop(crowd);
     // Of the crowd, those who were never accepted are still to be looked at.
-    let is_let_in = || Peer::http(port, request("")).is_some_and(|answer| answer.status == 101);
+    let is_let_in =
+        || Peer::http(port, request(headers)).is_some_and(|answer| answer.status == 101);
     assert!(soon(WATCHDOG, is_let_in));
     ask!(host, "shutdown", 5000).ok();
     host.leave();

@@ -15,7 +15,7 @@ mod scene;
 use adversary::{Frame, Heard, PING, PONG, Peer, listener, raise_file_limit, url};
 use host::{Event, Host, NETWORK, OK, WATCHDOG, WRONG_STATE, soon};
 use proxy::{Proxy, Way};
-use scene::{MIB, Scene, scaled};
+use scene::{LETS_IN, MIB, Scene, Server, everything, let_all_in, merged, scaled};
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -73,13 +73,19 @@ impl Answering {
 #[test]
 fn row_30_a_black_hole_is_told_to_both_sides_and_the_client_comes_back_when_it_ends() {
     let scene = Scene::new();
+    for server in scene.servers(json!({"pingInterval": 1, "pingTimeout": 1})) {
+        a_black_hole_is_told(&scene, server);
+    }
+    scene.finish();
+}
+
+fn a_black_hole_is_told(scene: &Scene, server: Server) {
     let host = &scene.host;
-    let server = scene.server(json!({"pingInterval": 1, "pingTimeout": 1}));
     let proxy = Proxy::to(server.port);
-    let client = scene.client(json!({
+    let client = scene.client(server.client_options(json!({
         "url": format!("ws://127.0.0.1:{}/", proxy.port),
         "pingInterval": 1, "pingTimeout": 1, "timeout": 1, "maxWaitBetweenReconnectionRetries": 500,
-    }));
+    })));
     ask!(host, "client_start", client, json!({"timeout": 1})).ok();
     let accepted = host.server_event("open", server.reference).client();
     host.event("open", client);
@@ -135,16 +141,22 @@ fn row_30_a_black_hole_is_told_to_both_sides_and_the_client_comes_back_when_it_e
         last = number;
     }
     ask!(host, "client_stop", client, "{}").ok();
-    scene.finish();
 }
 
 #[test]
 fn row_30_a_line_that_is_cut_or_reset_is_noticed_at_once_and_comes_back() {
     let scene = Scene::new();
+    for server in scene.servers(json!({})) {
+        a_line_is_cut(&scene, server);
+    }
+    scene.finish();
+}
+
+fn a_line_is_cut(scene: &Scene, server: Server) {
     let host = &scene.host;
-    let server = scene.server(json!({}));
     let proxy = Proxy::to(server.port);
-    let client = scene.client(json!({"url": format!("ws://127.0.0.1:{}/", proxy.port)}));
+    let url = format!("ws://127.0.0.1:{}/", proxy.port);
+    let client = scene.client(server.client_options(json!({"url": url})));
     ask!(host, "client_start", client, "{}").ok();
     for way in ["cut", "reset", "cut", "reset"] {
         let accepted = host.server_event("open", server.reference).client();
@@ -170,17 +182,16 @@ fn row_30_a_line_that_is_cut_or_reset_is_noticed_at_once_and_comes_back() {
     }
     host.event("open", client);
     ask!(host, "client_stop", client, "{}").ok();
-    scene.finish();
 }
 
 #[test]
 fn row_30_a_slow_line_is_no_dead_line() {
     let scene = Scene::new();
-    let server = scene.server(json!({"pingInterval": 1, "pingTimeout": 1}));
+    let server = scene.guarded(json!({"pingInterval": 1, "pingTimeout": 1}));
     let proxy = Proxy::to(server.port);
-    let client = scene.client(json!({
+    let client = scene.client(server.client_options(json!({
         "url": format!("ws://127.0.0.1:{}/", proxy.port), "pingInterval": 1, "pingTimeout": 1,
-    }));
+    })));
     ask!(scene.host, "client_start", client, "{}").ok();
     scene.host.event("open", client);
     // There and back takes 600 ms of the second that a pong may take.
@@ -196,9 +207,11 @@ fn row_30_a_slow_line_is_no_dead_line() {
 #[test]
 fn row_30_a_stop_in_a_black_hole_and_between_two_tries_is_quick_and_final() {
     let scene = Scene::new();
-    let server = scene.server(json!({}));
+    let server = scene.guarded(json!({}));
     let proxy = Proxy::to(server.port);
-    let options = json!({"url": format!("ws://127.0.0.1:{}/", proxy.port), "closeTimeoutMs": 500, "timeout": 1});
+    let options = server.client_options(
+        json!({"url": format!("ws://127.0.0.1:{}/", proxy.port), "closeTimeoutMs": 500, "timeout": 1}),
+    );
     for phase in ["connected", "connecting", "waiting"] {
         let client = scene.client(options.clone());
         if phase == "waiting" {
@@ -271,14 +284,13 @@ fn row_33_many_clients_come_back_after_a_restart_spread_in_time() {
     let serve = |port: u16| {
         let host = Host::spawn();
         ask!(host, "callbacks", "em").ok();
+        let_all_in(&host);
         ask!(host, "log", 2).ok();
-        let server = ask!(
-            host,
-            "server_create",
-            json!({"port": port, "maxConnections": 15_000})
-        )
-        .ok()
-        .reference;
+        let options = merged(
+            everything(),
+            &json!({"port": port, "maxConnections": 15_000}),
+        );
+        let server = ask!(host, "server_create", options).ok().reference;
         let started = ask!(host, "server_start", server, "{}").ok();
         (host, server, started.body["port"].as_u64().unwrap() as u16)
     };
@@ -291,7 +303,12 @@ fn row_33_many_clients_come_back_after_a_restart_spread_in_time() {
             .len() as i64
     };
 
-    let options = json!({"url": format!("ws://127.0.0.1:{port}/"), "pingInterval": 20});
+    let server_there = Server {
+        reference: server,
+        port,
+        headers: LETS_IN,
+    };
+    let options = server_there.client_options(json!({"pingInterval": 20}));
     let from = scene.client(options.clone());
     let made = ask!(clients, "repeat", 0, count - 1, "client_create", options);
     assert_eq!(
@@ -406,12 +423,12 @@ fn row_34_after_a_suspend_those_who_answered_stay_and_those_who_are_gone_are_fou
     let scene = Scene::new();
     let suspend = Duration::from_secs(scaled(4, 300));
     scene.may_pause(suspend);
-    let server = scene.server(json!({"pingInterval": 1, "pingTimeout": 1}));
+    let servers = scene.servers(json!({"pingInterval": 1, "pingTimeout": 1}));
     let mut good = Vec::new();
     let mut gone = Vec::new();
     // Of all phases of the ping's cycle.
     for number in 0..40 {
-        let (peer, client) = scene.peer(server);
+        let (peer, client) = scene.peer(servers[number / 8 % 2]);
         let answering = Answering::start(peer);
         if number % 8 == 7 {
             gone.push((answering, client))
@@ -487,7 +504,7 @@ fn row_34_a_client_survives_a_suspend_too() {
 #[test]
 fn row_34_a_clock_that_jumps_by_an_hour_changes_nothing() {
     let scene = Scene::new();
-    let server = scene.server(json!({"pingInterval": 1, "pingTimeout": 1}));
+    let server = scene.guarded(json!({"pingInterval": 1, "pingTimeout": 1}));
     let (peer, client) = scene.peer(server);
     let answering = Answering::start(peer);
     for seconds in [3600, -7200, 3600] {
@@ -500,7 +517,7 @@ fn row_34_a_clock_that_jumps_by_an_hour_changes_nothing() {
             began.elapsed() > Duration::from_millis(900),
             "pings are not sent early"
         );
-        Peer::client(server.port);
+        Peer::tcp(server.port).upgraded(server.headers);
     }
     assert_eq!(
         scene

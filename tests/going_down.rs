@@ -379,7 +379,14 @@ fn instance(port: u16) -> (Host, Server) {
     let reference = ask!(host, "server_create", options).ok().reference;
     let started = ask!(host, "server_start", reference, "{}").ok().body;
     let port = started["port"].as_u64().unwrap() as u16;
-    (host, Server { reference, port })
+    (
+        host,
+        Server {
+            reference,
+            port,
+            headers: "",
+        },
+    )
 }
 
 #[test]

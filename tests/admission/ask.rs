@@ -487,6 +487,7 @@ fn shutdown_does_not_wait_for_a_host_that_never_answers() {
     let server = Server {
         reference: server,
         port: started.body["port"].as_u64().unwrap() as u16,
+        headers: "",
     };
     let mut peer = asking(server, "");
     let client = host.server_event("request", server.reference).client();

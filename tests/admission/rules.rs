@@ -252,6 +252,7 @@ fn secrets_are_never_shown_nor_logged() {
     let server = Server {
         reference,
         port: started.body["port"].as_u64().unwrap() as u16,
+        headers: "",
     };
     assert_eq!(status(server, "Authorization: Bearer tOkEm\r\n"), 401);
     assert_eq!(status(server, &basic("ann", "pAsT")), 401);

@@ -6,9 +6,10 @@ use crate::adversary::{Frame, Heard, PING, PONG, Peer, TEXT, raise_file_limit};
 use crate::cc::Flavour;
 use crate::host::{Event, Host, OK, UNKNOWN_REF, WATCHDOG, soon};
 use crate::{ask, begin};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -32,13 +33,39 @@ pub fn scaled<T>(everyday: T, full: T) -> T {
 pub const MIB: u64 = 1 << 20;
 
 /// Options with those of a way in which callbacks are run; "affinity" is perConnection with it.
-pub fn dispatched(dispatch: &str, mut options: Value) -> Value {
+pub fn dispatched(dispatch: &str, options: Value) -> Value {
     let way = match dispatch {
         "affinity" => json!({"dispatch": "perConnection", "affinity": true}),
         _ => json!({"dispatch": dispatch}),
     };
+    merged(options, &way)
+}
+
+/// All that may refuse, answer, count and limit switched on, for clients that send [`LETS_IN`].
+pub fn everything() -> Value {
+    json!({
+        "path": "/", "hosts": ["localhost", "127.0.0.1"], "allow": ["127.0.0.0/8"], "deny": ["10.0.0.0/8"], "maxPerIp": 20_000,
+        "trustedProxies": ["127.0.0.2"], "origins": ["http://localhost"], "protocols": ["chat"],
+        "auth": {"bearer": "token", "basic": {"ann": "secret"}}, "admission": "ask", "maxPendingRequests": 20_000,
+        "refused": true, "files": {"/site/": env!("CARGO_TARGET_TMPDIR")}, "health": "/health", "metrics": "/metrics",
+        "cors": "*", "topics": ["all", "some"], "interval": 200, "sendBudgetBytes": 1 << 30, "drain": true,
+        "dispatch": "perConnection",
+    })
+}
+
+/// What a server with everything asks of a client.
+pub const LETS_IN: &str = "Authorization: Bearer token\r\n";
+
+/// Has a host say yes to everybody, where it is asked.
+pub fn let_all_in(host: &Host) {
+    let (often, none) = (i32::MAX, "{}");
+    ask!(host, "on", "request", often, "client_accept", "@c", none).ok();
+}
+
+/// The second options over the first.
+pub fn merged(mut options: Value, over: &Value) -> Value {
     let all = options.as_object_mut().unwrap();
-    all.extend(way.as_object().unwrap().clone());
+    all.extend(over.as_object().unwrap().clone());
     options
 }
 
@@ -52,15 +79,31 @@ pub struct Scene {
     ready: Footing,
     growth: Mutex<u64>,
     gap: Mutex<Duration>,
+    /// The host looks for events itself, so nobody answers a request.
+    pulls: bool,
+    lets_in: Once,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Server {
     pub reference: i32,
     pub port: u16,
+    /// What a client has to send.
+    pub headers: &'static str,
 }
 
 impl Server {
+    /// What a client of the library needs to be let in, and `more`.
+    pub fn client_options(&self, more: Value) -> Value {
+        let headers: Map<String, Value> = self
+            .headers
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .collect();
+        merged(json!({"url": self.url(), "headers": headers}), &more)
+    }
+
     pub fn url(&self) -> String {
         format!("ws://127.0.0.1:{}/", self.port)
     }
@@ -115,6 +158,8 @@ impl Scene {
             ready: before,
             growth: Mutex::new(16 * MIB),
             gap: Mutex::new(LONGEST_GAP),
+            pulls: callbacks.is_empty(),
+            lets_in: Once::new(),
         };
         // What the library makes once and keeps is not to be taken for a leak.
         scene.warm_up(callbacks.is_empty());
@@ -147,16 +192,32 @@ impl Scene {
     /// A server that listens, unless the options say otherwise on any free port. So that the end need not wait for
     /// peers of which the test does nothing more, it does not wait long for their close frames.
     pub fn server(&self, options: Value) -> Server {
-        let mut all = json!({"port": 0, "closeTimeoutMs": 500});
-        all.as_object_mut()
-            .unwrap()
-            .extend(options.as_object().unwrap().clone());
+        let all = merged(json!({"port": 0, "closeTimeoutMs": 500}), &options);
         let server = start(&self.host, &all);
         self.things
             .lock()
             .unwrap()
             .push(Thing::Server(server.reference));
         server
+    }
+
+    /// One on which everything is switched on that the options say nothing of.
+    pub fn guarded(&self, options: Value) -> Server {
+        let mut all = everything();
+        if self.pulls {
+            all.as_object_mut().unwrap().remove("admission");
+        } else {
+            self.lets_in.call_once(|| let_all_in(&self.host));
+        }
+        Server {
+            headers: LETS_IN,
+            ..self.server(merged(all, &options))
+        }
+    }
+
+    /// One with nothing but these options, and one with everything beside them.
+    pub fn servers(&self, options: Value) -> [Server; 2] {
+        [self.server(options.clone()), self.guarded(options)]
     }
 
     /// A client that has not been started.
@@ -173,7 +234,7 @@ impl Scene {
 
     pub fn peer_with(&self, server: Server, tcp: Peer) -> (Peer, i32) {
         let address = tcp.stream.local_addr().unwrap();
-        let peer = tcp.upgraded("");
+        let peer = tcp.upgraded(server.headers);
         let is_it = |event: &Event| {
             event.is("open")
                 && event.server() == server.reference
@@ -296,6 +357,7 @@ fn start(host: &Host, options: &Value) -> Server {
     Server {
         reference,
         port: started["port"].as_u64().expect("the reply has the port") as u16,
+        headers: "",
     }
 }
 
