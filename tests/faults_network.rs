@@ -290,25 +290,25 @@ fn row_33_many_clients_come_back_after_a_restart_spread_in_time() {
             everything(),
             &json!({"port": port, "maxConnections": 15_000}),
         );
-        let server = ask!(host, "server_create", options).ok().reference;
-        let started = ask!(host, "server_start", server, "{}").ok();
-        (host, server, started.body["port"].as_u64().unwrap() as u16)
+        let reference = ask!(host, "server_create", options).ok().reference;
+        let started = ask!(host, "server_start", reference, "{}").ok();
+        let server = Server {
+            reference,
+            port: started.body["port"].as_u64().unwrap() as u16,
+            headers: LETS_IN,
+        };
+        (host, server)
     };
-    let (first, server, port) = serve(0);
-    let connected = |host: &Host, server: i32| {
-        ask!(host, "server_clients", server)
+    let (first, server) = serve(0);
+    let connected = |host: &Host, server: Server| {
+        ask!(host, "server_clients", server.reference)
             .body
             .as_array()
             .unwrap()
             .len() as i64
     };
 
-    let server_there = Server {
-        reference: server,
-        port,
-        headers: LETS_IN,
-    };
-    let options = server_there.client_options(json!({"pingInterval": 20}));
+    let options = server.client_options(json!({"pingInterval": 20}));
     let from = scene.client(options.clone());
     let made = ask!(clients, "repeat", 0, count - 1, "client_create", options);
     assert_eq!(
@@ -353,7 +353,7 @@ fn row_33_many_clients_come_back_after_a_restart_spread_in_time() {
     );
     assert!(rss < 4096, "{rss} more bytes for each client that waits");
     let back = Instant::now();
-    let (second, server, _) = serve(port);
+    let (second, server) = serve(server.port);
     let cap = Duration::from_secs(10);
     let all = soon(cap + Duration::from_secs(10), || {
         connected(&second, server) == count
