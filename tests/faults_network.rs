@@ -15,7 +15,7 @@ mod scene;
 use adversary::{Frame, Heard, PING, PONG, Peer, listener, raise_file_limit, url};
 use host::{Event, Host, NETWORK, OK, WATCHDOG, WRONG_STATE, soon};
 use proxy::{Proxy, Way};
-use scene::{LETS_IN, MIB, Scene, Server, everything, let_all_in, merged, scaled};
+use scene::{MIB, Scene, Server, scaled};
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -284,18 +284,14 @@ fn row_33_many_clients_come_back_after_a_restart_spread_in_time() {
     let serve = |port: u16| {
         let host = Host::spawn();
         ask!(host, "callbacks", "em").ok();
-        let_all_in(&host);
         ask!(host, "log", 2).ok();
-        let options = merged(
-            everything(),
-            &json!({"port": port, "maxConnections": 15_000}),
-        );
+        let options = json!({"port": port, "maxConnections": 15_000});
         let reference = ask!(host, "server_create", options).ok().reference;
         let started = ask!(host, "server_start", reference, "{}").ok();
         let server = Server {
             reference,
             port: started.body["port"].as_u64().unwrap() as u16,
-            headers: LETS_IN,
+            headers: "",
         };
         (host, server)
     };
