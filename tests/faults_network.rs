@@ -15,8 +15,8 @@ mod scene;
 use adversary::{Frame, Heard, PING, PONG, Peer, listener, raise_file_limit, url};
 use host::{Event, Host, NETWORK, OK, WATCHDOG, WRONG_STATE, soon};
 use proxy::{Proxy, Way};
-use scene::{MIB, Scene, Server, scaled};
-use serde_json::json;
+use scene::{LETS_IN, MIB, Scene, Server, everything, let_all_in, merged, scaled};
+use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -277,6 +277,14 @@ fn row_30_a_stop_in_a_black_hole_and_between_two_tries_is_quick_and_final() {
 
 #[test]
 fn row_33_many_clients_come_back_after_a_restart_spread_in_time() {
+    let crowded = many_come_back(json!({}), "");
+    assert!(crowded < 0.125, "{crowded} of all within 20 ms");
+    // The host is asked about each: where it has no processor for a moment, those who wait for it open together.
+    many_come_back(everything(), LETS_IN);
+}
+
+/// Restarts a server of many clients; returns which part of them is back within the fullest 20 ms.
+fn many_come_back(options: Value, headers: &'static str) -> f64 {
     let count = scaled(2000, 10_000).min(raise_file_limit() as i64 - 200);
     let scene = Scene::new();
     scene.may_grow(16 * MIB + count as u64 * 16 * 1024);
@@ -284,14 +292,16 @@ fn row_33_many_clients_come_back_after_a_restart_spread_in_time() {
     let serve = |port: u16| {
         let host = Host::spawn();
         ask!(host, "callbacks", "em").ok();
+        let_all_in(&host);
         ask!(host, "log", 2).ok();
-        let options = json!({"port": port, "maxConnections": 15_000});
+        let its_own = json!({"port": port, "maxConnections": 15_000});
+        let options = merged(options.clone(), &its_own);
         let reference = ask!(host, "server_create", options).ok().reference;
         let started = ask!(host, "server_start", reference, "{}").ok();
         let server = Server {
             reference,
             port: started.body["port"].as_u64().unwrap() as u16,
-            headers: "",
+            headers,
         };
         (host, server)
     };
@@ -391,10 +401,6 @@ fn row_33_many_clients_come_back_after_a_restart_spread_in_time() {
         })
         .max()
         .unwrap();
-    assert!(
-        (crowded as i64) < count / 8,
-        "{crowded} of {count} within 20 ms"
-    );
     let histogram: Vec<usize> = (0..=(latest - earliest) / 500)
         .map(|bin| {
             let is_in = |time: &&i64| (**time - earliest) / 500 == bin;
@@ -412,6 +418,7 @@ fn row_33_many_clients_come_back_after_a_restart_spread_in_time() {
     ask!(second, "shutdown", 5000).ok();
     second.leave();
     scene.finish();
+    crowded as f64 / count as f64
 }
 
 #[test]
