@@ -234,6 +234,45 @@ fn row_21_a_stop_inside_its_own_close_and_a_send_inside_every_message_do_not_dea
 }
 
 #[test]
+fn another_dispatch_does_not_let_events_pass_those_that_wait_already() {
+    let ways = ["thread", "perConnection", "affinity"];
+    let changes = ways.map(|from| ways.map(|to| (from, to)));
+    for (from, to) in changes
+        .into_iter()
+        .flatten()
+        .filter(|(from, to)| from != to)
+    {
+        let scene = Scene::new();
+        let host = &scene.host;
+        let server = scene.server(dispatched(from, json!({})));
+        let (mut peer, client) = scene.peer(server);
+        let rule = begin!(host, "on", "message", 1, "sleep", 300);
+        host.reply(&rule, WATCHDOG).ok();
+        for number in 0..20 {
+            if number == 10 {
+                let options = dispatched(to, json!({}));
+                ask!(host, "server_set", server.reference, options).ok();
+            }
+            // Each on its own, behind the callback that sleeps.
+            peer.send(&Frame::text(format!("{number}.")));
+            let came = || ask!(host, "client_info", client).ok().body["messagesIn"].clone();
+            assert!(soon(PROMPTLY, || came() == json!(number + 1)));
+        }
+        peer.send(&Frame::close(1000, ""));
+        for number in 0..20 {
+            let message = host.event("message", client);
+            assert_eq!(
+                message.bytes(),
+                format!("{number}.").as_bytes(),
+                "{from} to {to}"
+            );
+        }
+        host.event("close", client);
+        scene.finish();
+    }
+}
+
+#[test]
 fn row_22_a_callback_that_takes_seconds_holds_up_nobody_but_the_events_behind_it() {
     for dispatch in ["thread", "perConnection", "affinity"] {
         a_callback_takes_seconds(dispatch);

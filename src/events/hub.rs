@@ -208,6 +208,11 @@ impl Hub {
         self.lane(tag) == Lane::Thread && self.inline_handler(tag).is_none()
     }
 
+    /// Whether events with this tag are told without the host's doing.
+    pub(super) fn runs_by_itself(&self, tag: &Tag) -> bool {
+        matches!(self.lane(tag), Lane::Thread | Lane::Pool { .. })
+    }
+
     pub(super) fn is_pooled(&self, tag: &Tag) -> bool {
         matches!(self.lane(tag), Lane::Pool { .. })
     }

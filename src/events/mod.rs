@@ -69,7 +69,7 @@ pub enum Received {
 }
 
 /// What the host attached to a server or client: every event carries the one that was in force when it happened.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Tag {
     /// Picks the callbacks of `set_method`; empty: those of `set_callbacks`.
     pub method: CString,
@@ -83,6 +83,13 @@ pub struct Tag {
     pub dispatch: Option<Dispatch>,
     /// Of those in a pool: always on the same thread. None: as the library's default says.
     pub affinity: Option<bool>,
+}
+
+impl Tag {
+    /// Whether events of both are called back for alike.
+    fn goes_as(&self, other: &Tag) -> bool {
+        (self.dispatch, self.affinity) == (other.dispatch, other.affinity)
+    }
 }
 
 /// What a handshake brought.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
-use parking_lot::{Condvar, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::credit::{Credit, CreditLimits, Part, Ticket};
 use super::gate::Gate;
@@ -100,6 +100,8 @@ pub struct Source {
     /// The connection's ref, or 0 for the server itself.
     pub client: i32,
     channel: Arc<Channel>,
+    /// By which its last events went.
+    tag: Mutex<Option<Arc<Tag>>>,
     pub(super) gate: Gate,
     /// The network thread that collects events of this source now.
     pub(super) posting: Gate,
@@ -123,6 +125,7 @@ impl Source {
         Arc::new(Source {
             client,
             channel,
+            tag: Mutex::default(),
             gate: Gate::default(),
             posting: Gate::default(),
             pending: AtomicUsize::new(0),
@@ -177,9 +180,27 @@ impl Source {
         credit.give_back(&self.part, self.client, bytes, events);
     }
 
+    /// What its next events carry. As long as others are on their way to callbacks on threads of ours, these follow them there:
+    /// elsewhere they would pass them.
+    fn tag(&self) -> Arc<Tag> {
+        let current = self.channel.tag();
+        let mut last = self.tag.lock();
+        if let Some(last) = last.as_ref().filter(|last| !last.goes_as(&current)) {
+            if self.pending.load(SeqCst) > 0 && hub().runs_by_itself(last) {
+                return Arc::new(Tag {
+                    dispatch: last.dispatch,
+                    affinity: last.affinity,
+                    ..Tag::clone(&current)
+                });
+            }
+        }
+        *last = Some(current.clone());
+        current
+    }
+
     /// Begins to deliver what came together. Events are handed on when the delivery is dropped, or at once if inline.
     pub fn begin(self: &Arc<Self>) -> Delivery<'_> {
-        let tag = self.channel.tag();
+        let tag = self.tag();
         let mode = match hub().inline_handler(&tag) {
             _ if self.is_silent() => Mode::Silent,
             // What still waits elsewhere must come first; a clear holds the gate.
