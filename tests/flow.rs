@@ -259,6 +259,27 @@ fn a_host_that_does_not_take_its_events_cannot_send_for_more_of_them() {
 }
 
 #[test]
+fn a_server_that_is_cleared_with_events_that_nobody_takes_leaves_nothing_open() {
+    let scene = Scene::pulling();
+    let server = scene.server(json!({"eventQueueEvents": 10}));
+    let mut peer = Peer::client(server.port);
+    for _ in 0..100 {
+        peer.send(&Frame::text("x"));
+    }
+    let info = || ask!(scene.host, "server_info", server.reference).ok().body;
+    assert!(soon(WATCHDOG, || info()["eventQueueEvents"].as_i64() >= Some(10)));
+    // Until it has been found that there is no room.
+    assert!(soon(WATCHDOG, || {
+        peer.send(&Frame::text("x"));
+        let before = info()["messagesIn"].clone();
+        peer.send(&Frame::text("x"));
+        info()["messagesIn"] == before
+    }));
+    ask!(scene.host, "server_clear", server.reference).ok();
+    scene.finish();
+}
+
+#[test]
 fn confirmed_messages_keep_their_place_among_the_answers_of_inline_callbacks() {
     let scene = Scene::new();
     let server = scene.server(json!({"dispatch": "inline"}));
