@@ -26,7 +26,9 @@ to = $(DESTDIR)$(1)
 fill = sed -e 's|@VERSION@|$(VERSION)|g' -e 's|@ABI@|$(ABI)|g' -e 's|@POINTER@|$(POINTER)|g' -e "s|@INCLUDE@|$$(realpath -m --relative-to=$(2) $(INCLUDEDIR))|g" packaging/$(1)
 
 all:
-	WSPLUG_SONAME=$(SONAME) cargo build --release --locked --workspace $(if $(TRIPLE),--target $(TRIPLE))
+	RUSTFLAGS="$$RUSTFLAGS $$(scripts/remap.sh)" WSPLUG_SONAME=$(SONAME) \
+		cargo build --release --locked --workspace $(if $(TRIPLE),--target $(TRIPLE))
+	ln -sf libwsplug.so $(BUILT)/$(SONAME)
 	rm -rf $(PAGES)
 	mkdir -p $(PAGES)
 	$(RUNNER) $(BUILT)/wsplug man $(PAGES)

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Installs what the build and the tests need, by package name; what is there already is left alone.
-#   install.sh [rust|c|cpp|curl|chromium|python|node|csharp|lua|java|pascal|proxies|packages|autobahn]...    (default: all of them)
+#   install.sh [rust|c|cpp|curl|chromium|python|node|csharp|lua|java|pascal|proxies|packages|autobahn|aarch64]...
+# Without arguments: all but aarch64, what is built and run for with scripts/aarch64.sh.
 # System packages come through apt (as root or with sudo); the rest goes into ${WSPLUG_PEERS:-~/.cache/wsplug}.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -118,10 +119,15 @@ autobahn() {
     "$here/install-wstest.sh" "$peers/autobahn" "$peers/python/bin/python"
 }
 
+aarch64() {
+    has aarch64-linux-gnu-gcc && has qemu-aarch64 && [ -e /usr/aarch64-linux-gnu/include/stdlib.h ] ||
+        apt gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+}
+
 for part in "${@:-all}"; do
     case $part in
         all) rust; c; cpp; curl; chromium; python; node; csharp; lua; java; pascal; proxies; packages; autobahn ;;
-        rust | c | cpp | curl | chromium | python | node | csharp | lua | java | pascal | proxies | packages | autobahn) "$part" ;;
+        rust | c | cpp | curl | chromium | python | node | csharp | lua | java | pascal | proxies | packages | autobahn | aarch64) "$part" ;;
         *) echo "install.sh: nothing is called '$part'" >&2; exit 2 ;;
     esac
 done

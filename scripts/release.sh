@@ -1,9 +1,10 @@
 #!/bin/bash
-# release.sh [linux|deb|windows]...: the archives of a release, in cargo's target folder under packages/, with SHA256SUMS.
+# release.sh [linux|deb|aarch64|windows]...: the archives of a release, in cargo's target folder under packages/, with SHA256SUMS.
 #   linux    wsplug-VERSION-linux-ARCHITECTURE.tar.gz: what `make install` puts in place
 #   deb      the same as a Debian package
+#   aarch64  wsplug-VERSION-linux-aarch64.tar.gz, built with scripts/aarch64.sh
 #   windows  wsplug-VERSION-windows-64.zip and -32.zip: what `scripts/windows.sh build` has made
-# Without arguments: all three. Exit status 3: what it needs is not there.
+# Without arguments: all four. Exit status 3: what it needs is not there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 umask 022
@@ -23,12 +24,18 @@ pack() { # Independent of who packs and when.
     echo "release.sh: $out/$1.tar.gz"
 }
 
+for_linux() { # ARCHITECTURE [ARGUMENT OF MAKE]
+    local name=wsplug-$version-linux-$1
+    make --silent install DESTDIR="$stage" PREFIX="/$name" "${@:2}"
+    pack "$name"
+}
 linux() {
     built
-    local name
-    name=wsplug-$version-linux-$(uname -m)
-    make --silent install DESTDIR="$stage" PREFIX="/$name"
-    pack "$name"
+    for_linux "$(uname -m)"
+}
+aarch64() {
+    scripts/aarch64.sh build
+    for_linux aarch64 TRIPLE=aarch64-unknown-linux-gnu
 }
 
 deb() {
@@ -85,8 +92,8 @@ windows() {
 mkdir -p "$out"
 for what in "${@:-all}"; do
     case $what in
-        all) linux; deb; windows ;;
-        linux | deb | windows) "$what" ;;
+        all) linux; deb; aarch64; windows ;;
+        linux | deb | aarch64 | windows) "$what" ;;
         *) echo "release.sh: nothing is called '$what'" >&2; exit 2 ;;
     esac
 done

@@ -9,7 +9,7 @@ once=${1:-}
 case $once in '' | --once) ;; *) echo "usage: run.sh [--once]" >&2; exit 2 ;; esac
 
 scripts/install.sh rust c
-cargo build --release --locked
+make --silent
 target=$(realpath "${CARGO_TARGET_DIR:-target}")
 programs=$target/examples-c
 make --silent -C examples-c LIBRARY="$target/release" OUT="$programs"

@@ -14,6 +14,17 @@ step() {
     summary+=("$(printf '%-42s %-12s %4d s' "$name" "$verdict" $((SECONDS - start)))")
 }
 
+did_not_run() { summary+=("$(printf '%-42s did not run: %s' "$1" "$2")"); }
+
+# set_up SCRIPT TESTS: whether scripts/SCRIPT.sh could fetch what those tests need.
+set_up() {
+    local said status=0
+    echo "=== scripts/$1.sh setup"
+    said=$("scripts/$1.sh" setup 2>&1 < /dev/null) || status=$?
+    echo "$said"
+    [ "$status" != 3 ] || { did_not_run "$2" "${said##*$'\n'}"; return 1; }
+}
+
 documentation() { RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked; }
 run_command() { PORT=0 scripts/run.sh --once; }
 
@@ -32,29 +43,27 @@ nightly_has_sources() {
 step "scripts/install.sh" scripts/install.sh
 [ "$failures" = 0 ] || exit 1 # nothing below could tell anything
 step "cargo fmt --check" cargo fmt --all --check
-step "cargo clippy" cargo clippy --locked --workspace --all-targets --test autobahn --test hosts --test packages --test size --test thread_sanitizer --test valgrind --test windows -- -D warnings
+step "cargo clippy" cargo clippy --locked --workspace --all-targets --test aarch64 --test autobahn --test hosts --test packages --test size --test thread_sanitizer --test valgrind --test windows -- -D warnings
 step "cargo test" cargo test --locked --workspace --no-fail-fast
 step "cargo test, size" cargo test --locked --workspace --test size
 step "cargo test, hosts" cargo test --locked --workspace --test hosts
 step "cargo test, Autobahn" cargo test --locked --workspace --test autobahn
 step "cargo test, valgrind" cargo test --locked --workspace --test valgrind
-echo "=== scripts/windows.sh setup"
-setup=$(scripts/windows.sh setup 2>&1 < /dev/null)
-status=$?
-echo "$setup"
-if [ "$status" = 3 ]; then
-    summary+=("cargo test, Windows under Wine             did not run: ${setup##*$'\n'}")
-else
+if set_up windows "cargo test, Windows under Wine"; then
     step "scripts/windows.sh build" scripts/windows.sh build
     step "cargo test, Windows under Wine" windows_under_wine
 fi
 step "cargo test, packages" cargo test --locked --workspace --test packages
+if set_up aarch64 "cargo test, aarch64 under qemu"; then
+    step "scripts/aarch64.sh build" scripts/aarch64.sh build
+    step "cargo test, aarch64 under qemu" cargo test --locked --workspace --test aarch64
+fi
 step "cargo doc" documentation
 step "scripts/run.sh --once" run_command
 if nightly_has_sources; then
     step "cargo test, ThreadSanitizer" cargo test --locked --workspace --test thread_sanitizer
 else
-    summary+=("cargo test, ThreadSanitizer                did not run: it takes a nightly toolchain with rust-src")
+    did_not_run "cargo test, ThreadSanitizer" "it takes a nightly toolchain with rust-src"
 fi
 
 echo "=== what ran"

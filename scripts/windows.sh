@@ -17,81 +17,10 @@ PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$prefix/mingw/usr/bin:$PATH
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 targets=(x86_64-pc-windows-gnu i686-pc-windows-gnu)
 wine_suite=trixie                # the first Debian whose Wine has all that Rust's std calls
-source_suites="trixie-backports sid forky trixie"
+. scripts/cross.sh
 
-impossible() { echo "windows.sh: $*" >&2; exit 3; }
-is_ready() { [ "$(cat "$prefix/ready-$1" 2>/dev/null)" = "${2:-yes}" ]; }
-ready() { echo "${2:-yes}" > "$prefix/ready-$1"; }
-alone() { # What changes the folder, one at a time.
-    mkdir -p "$prefix"
-    exec 9> "$prefix/lock"
-    flock 9
-}
+# ---- packages ----
 
-# ---- packages, from this machine's own sources, checked by apt as usual ----
-
-# The address and the key of the source that has a suite.
-source_of() {
-    local file
-    for file in /etc/apt/sources.list.d/*.sources; do
-        [ -f "$file" ] && sed '/^#/d' "$file" | awk -v RS= -v suite="$1" '{
-            address = suites = key = ""
-            count = split($0, line, "\n")
-            for (i = 1; i <= count; i++) {
-                split(line[i], word, /[ \t]+/)
-                if (line[i] ~ /^URIs:/) address = word[2]
-                if (line[i] ~ /^Suites:/) suites = " " substr(line[i], 8) " "
-                if (line[i] ~ /^Signed-By:/) key = word[2]
-            }
-            if (index(suites, " " suite " ")) print address, key
-        }'
-    done
-    for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
-        [ -f "$file" ] && awk -v suite="$1" '$1 == "deb" {
-            key = ""
-            if (match($0, /signed-by=[^] ]*/)) key = substr($0, RSTART + 10, RLENGTH - 10)
-            sub(/^deb[ \t]+(\[[^]]*\][ \t]*)?/, "")
-            if ($2 == suite) print $1, key
-        }' "$file"
-    done
-    true
-}
-
-# An apt of its own for a suite, which knows of no installed package: apt_for NAME SUITE ARCHITECTURES.
-apt_for() {
-    local folder=$prefix/apt-$1 address key codename
-    command -v apt-get > /dev/null || impossible "there is no apt-get here"
-    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-    read -r address key < <(source_of "$codename" | head -n 1) || impossible "apt has no source for $codename"
-    case $key in /*) ;; *) key=/usr/share/keyrings/debian-archive-keyring.gpg ;; esac
-    mkdir -p "$folder"/{lists/partial,cache/archives/partial}
-    : > "$folder/status"
-    printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n' "$address" "$2" "$key" > "$folder/the.sources"
-    cat > "$folder/apt.conf" << END
-Dir::State "$folder";
-Dir::State::lists "$folder/lists";
-Dir::State::status "$folder/status";
-Dir::Cache "$folder/cache";
-Dir::Etc::sourcelist "/dev/null";
-Dir::Etc::sourceparts "$folder";
-Dir::Etc::preferences "/dev/null";
-Dir::Etc::preferencesparts "/dev/null";
-APT::Architecture "amd64";
-APT::Architectures { $(printf '"%s"; ' $3) };
-APT::Install-Recommends "false";
-APT::Sandbox::User "root";
-Acquire::Languages "none";
-Acquire::Retries "3";
-#clear APT::Update::Post-Invoke;
-#clear APT::Update::Post-Invoke-Success;
-END
-    apt_in "$1" apt-get -qq update 2> /dev/null
-}
-apt_in() { APT_CONFIG=$prefix/apt-$1/apt.conf "${@:2}"; }
-fetch() { # NAME FOLDER PACKAGE…
-    mkdir -p "$2"
-    (cd "$2" && apt_in "$1" apt-get -qq download "${@:3}" > /dev/null) || impossible "apt cannot fetch ${*:3}"
-}
 unpack() { # FOLDER FILE…
     local root=$1 name file
     mkdir -p "$root"/usr/{bin,sbin,lib,lib64}
@@ -133,66 +62,6 @@ cc() {
 }
 objdump() { exec x86_64-w64-mingw32-objdump "$@"; }
 
-# ---- Rust's std for Windows ----
-
-has_std() {
-    local name
-    for name in "${targets[@]}"; do
-        ls "$("${1:-rustc}" --print sysroot)/lib/rustlib/$name/lib"/libstd-*.rlib > /dev/null 2>&1 || return
-    done
-}
-
-# Sets RUSTC, if it has to be another one than usual.
-std() {
-    if [ "${WSPLUG_WINDOWS_STD:-}" != source ]; then
-        has_std && return
-        command -v rustup > /dev/null && timeout 300 rustup -q target add "${targets[@]}" && has_std && return
-    fi
-    std_from_source
-    export RUSTC=$prefix/rust/bin/rustc
-}
-
-# The same toolchain, and std built from its own source, as far as Debian has it.
-std_from_source() {
-    local root release suite version="" name file rust=$prefix/rust
-    root=$(rustc --print sysroot)
-    release=$(rustc -vV | sed -n 's/^release: //p')
-    is_ready std "$release" && return
-    command -v unshare > /dev/null
-    for suite in $source_suites; do
-        apt_for rust "$suite" amd64 || continue
-        version=$(apt_in rust apt-cache madison rust-src | awk -F ' *[|] *' -v release="$release" '$2 ~ "^" release "[+~-]" { print $2; exit }')
-        [ -n "$version" ] && break
-    done
-    [ -n "$version" ] || impossible "there is no std for Windows: rustup has no ${targets[*]}, and Debian no source of Rust $release"
-    echo "windows.sh: Rust's std for Windows, from rust-src $version of $suite"
-    rm -rf "$prefix"/{rust,rust-src,packages}
-    fetch rust "$prefix/packages" "rust-src=$version"
-    mkdir -p "$rust"/{bin,lib/rustlib} "$prefix/rust-src"
-    dpkg-deb --fsys-tarfile "$prefix"/packages/rust-src_*.deb |
-        tar -C "$prefix/rust-src" --strip-components=4 --wildcards -xf - './usr/src/rustc-*/library'
-    for file in "$root"/bin/*; do cp -alL "$file" "$rust/bin/" 2> /dev/null || cp -aL "$file" "$rust/bin/"; done
-    for file in "$root"/lib/*.so*; do cp -alL "$file" "$rust/lib/" 2> /dev/null || cp -aL "$file" "$rust/lib/"; done
-    ln -s "$root/lib/rustlib/x86_64-unknown-linux-gnu" "$rust/lib/rustlib/"
-    # The dynamic std would have to be linked, and is not for us.
-    sed -i 's/crate-type = \["dylib", "rlib"\]/crate-type = ["rlib"]/' "$prefix/rust-src/library/std/Cargo.toml"
-    for name in "${targets[@]}"; do
-        local lib=$rust/lib/rustlib/$name/lib
-        mkdir -p "$lib"
-        (cd "$prefix/rust-src/library" && RUSTC=$rust/bin/rustc RUSTC_BOOTSTRAP=1 __CARGO_DEFAULT_LIB_METADATA=stablestd \
-            CARGO_TARGET_DIR=$prefix/rust-src/target RUSTFLAGS="-Cembed-bitcode=yes -Zforce-unstable-if-unmarked --cap-lints=allow \
-            --remap-path-prefix=$prefix/rust-src/=/rustc/ --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src/=/rustc/deps/" \
-            "$root/bin/cargo" build --quiet --locked --manifest-path sysroot/Cargo.toml --release --target "$name" \
-            --features panic-unwind,backtrace) || impossible "std for $name does not build"
-        cp "$prefix/rust-src/target/$name"/release/deps/*.rlib "$lib/"
-        for file in rsbegin rsend; do
-            RUSTC_BOOTSTRAP=1 "$rust/bin/rustc" --target "$name" -O --emit=obj -o "$lib/$file.o" "$prefix/rust-src/library/rtstartup/$file.rs"
-        done
-    done
-    rm -rf "$prefix"/{rust-src,packages,apt-rust}
-    ready std "$release"
-}
-
 # ---- the libraries ----
 
 # The module definition of a library: its name and, as the header has them, its functions. Those of 32 bits with the bytes
@@ -222,13 +91,10 @@ build() {
     alone
     mingw
     std
-    local out=$target/windows version pair bits arch triple flags folder remap
+    local out=$target/windows version pair bits arch triple flags remap
     version=$(sed -n '0,/^version = /s/^version = "\(.*\)"/\1/p' Cargo.toml)
     mkdir -p "$out"
-    cargo fetch --locked --quiet
-    # No path of the machine that built it is in what is given to others.
-    remap="--remap-path-prefix=$PWD/="
-    for folder in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do remap+=" --remap-path-prefix=$folder="; done
+    remap=$(scripts/remap.sh)
     for pair in 64:x86_64 32:i686; do
         bits=${pair%:*} arch=${pair#*:}
         triple=${arch^^}_PC_WINDOWS_GNU

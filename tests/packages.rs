@@ -2,22 +2,23 @@
 //!
 //! `scripts/release.sh` makes them; in `cargo test --test packages` they are made as they are for a release.
 
+#[path = "support/archive.rs"]
+mod archive;
 #[path = "support/cc.rs"]
 mod cc;
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
 
+use archive::{
+    VERSION, holds_no_path_of_this_machine, released, said, scratch, shell, target, unpacked,
+};
 use cc::project;
-
-const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 #[test]
 fn programs_are_built_against_the_archive_with_pkg_config_and_with_cmake() {
-    let folder = unpacked("archive");
+    let folder = unpacked("linux", &name(), "archive");
     let top = folder.join(name());
     use_it(&folder, &top.join("lib"));
 
@@ -28,22 +29,16 @@ fn programs_are_built_against_the_archive_with_pkg_config_and_with_cmake() {
         ("delivery", &["thread"]),
         ("threads", &["inline"]),
     ] {
-        let built = folder.join(program);
-        let source = project().join(format!("tests/c/{program}.c"));
-        let mut gcc = shell(
-            &folder,
-            &format!(
-                "gcc -std=c99 -pthread {} -o {} $(pkg-config --cflags --libs wsplug)",
-                source.display(),
-                built.display()
-            ),
-        );
-        said(gcc.env("PKG_CONFIG_PATH", top.join("lib/pkgconfig")));
+        let program = archive::compile(&folder, &top, "gcc", program);
+        let lib = top.join("lib");
         said(
-            Command::new(&built)
+            Command::new(program)
                 .args(arguments)
-                .env("LD_LIBRARY_PATH", top.join("lib")),
+                .env("LD_LIBRARY_PATH", lib),
         );
+    }
+    for file in ["bin/wsplug", "lib/libwsplug.so"] {
+        holds_no_path_of_this_machine(&top.join(file));
     }
     // The command needs no library; its pages are there.
     let told = said(Command::new(top.join("bin/wsplug")).arg("--version"));
@@ -199,74 +194,8 @@ fn use_it(folder: &Path, lib: &Path) {
     assert_eq!(said(&mut Command::new(other.join("build/other"))), greeting);
 }
 
-/// Makes an archive, once for each, and returns the folder of all.
-fn released(what: &'static str) -> PathBuf {
-    static MADE: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
-    let mut made = MADE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    if made.insert(what) {
-        let mut release = Command::new(project().join("scripts/release.sh"));
-        said(release.arg(what).env("CARGO_TARGET_DIR", target()));
-    }
-    target().join("packages")
-}
-
-fn unpacked(name_of_folder: &str) -> Scratch {
-    let archive = released("linux").join(format!("{}.tar.gz", name()));
-    let folder = scratch(name_of_folder);
-    said(
-        Command::new("tar")
-            .arg("-C")
-            .arg(&*folder)
-            .arg("-xzf")
-            .arg(archive),
-    );
-    folder
-}
-
 fn name() -> String {
     format!("wsplug-{VERSION}-linux-{}", std::env::consts::ARCH)
-}
-
-/// Cargo's target folder.
-fn target() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .parent()
-        .unwrap()
-        .to_owned()
-}
-
-/// An empty folder outside of the tree, gone with this value.
-struct Scratch(PathBuf);
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-impl std::ops::Deref for Scratch {
-    type Target = Path;
-
-    fn deref(&self) -> &Path {
-        &self.0
-    }
-}
-
-fn scratch(name: &str) -> Scratch {
-    let folder = std::env::temp_dir().join(format!("wsplug-{name}-{}", std::process::id()));
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
-    Scratch(folder)
-}
-
-fn shell(folder: &Path, line: &str) -> Command {
-    let mut shell = Command::new("sh");
-    shell.current_dir(folder).args(["-ec", line]);
-    shell
-}
-
-fn said(command: &mut Command) -> String {
-    cc::run(command, &format!("{command:?}"))
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

@@ -162,8 +162,12 @@ impl Host {
         for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
             command.env_remove(name).env_remove(name.to_uppercase());
         }
+        Host::start(command.envs(environment.iter().copied()))
+    }
+
+    /// A program that was built from tests/c/host.c.
+    pub fn start(command: &mut Command) -> Host {
         let mut child = command
-            .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
