@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs what the build and the tests need, by package name; what is there already is left alone.
 #   install.sh [rust|c|cpp|curl|chromium|python|node|csharp|lua|java|pascal|proxies|packages|autobahn|aarch64]...
-# Without arguments: all but aarch64, what is built and run for with scripts/aarch64.sh.
+# Without arguments: all but aarch64, which scripts/aarch64.sh asks for.
 # System packages come through apt (as root or with sudo); the rest goes into ${WSPLUG_PEERS:-~/.cache/wsplug}.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
