@@ -95,14 +95,14 @@ fn it_and_this_machine_understand_each_other() {
         });
         let client = ask!(client_host, "client_create", options).ok().reference;
         ask!(client_host, "client_start", client, "~").ok();
+        let open = client_host.event("open", client);
+        assert_eq!(open.context("extensions"), "permessage-deflate");
         ask!(client_host, "client_send", client, 1, "=there and back").ok();
         let back = client_host.event("message", client);
         assert_eq!(back.bytes(), b"there and back");
         ask!(client_host, "client_send", client, 2, "*1000000").ok();
         let back = client_host.event("message", client);
         assert_eq!(back.number("length"), 1_000_000);
-        let wire_size = back.context("wireSize").as_u64().unwrap();
-        assert!(wire_size < 500_000, "not compressed: {wire_size}");
         ask!(server_host, "server_stop", server, "{}").ok();
         assert_eq!(client_host.event("close", client).code(), 1001);
     }
