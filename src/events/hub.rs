@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::ffi::{CStr, CString};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -55,6 +56,8 @@ pub trait Handler: Send + Sync {
 /// All that waits for the host.
 pub struct Hub {
     handlers: RwLock<Handlers>,
+    /// Counts the changes of `handlers`.
+    changes: AtomicU64,
     pub(super) lanes: Mutex<Lanes>,
     thread_ready: Condvar,
     pump_ready: Condvar,
@@ -115,6 +118,7 @@ enum Lane {
 /// The process's one hub: what waits for the host outlives a shutdown of the library.
 pub fn hub() -> &'static Hub {
     static HUB: Lazy<Hub> = Lazy::new(|| Hub {
+        changes: AtomicU64::new(0),
         handlers: RwLock::new(Handlers {
             default: None,
             methods: HashMap::new(),
@@ -163,6 +167,7 @@ impl Hub {
                 (Some(method), None) => handlers.methods.remove(&method),
             }
         };
+        self.changes.fetch_add(1, SeqCst);
         self.sort_again();
         if let Some(old) = old {
             await_end_of(old, None);
@@ -386,6 +391,7 @@ impl Hub {
     /// Calls back for the events of a batch, as long as `goes_on` after so many; returns for how many.
     fn deliver(&self, batch: &mut Batch, goes_on: impl Fn(usize) -> bool) -> usize {
         let body = batch.body.clone();
+        let changes = self.changes.load(SeqCst);
         let handler = self.handlers.read().find(&body.tag).cloned();
         let Some(handler) = handler else {
             return 0;
@@ -399,7 +405,8 @@ impl Hub {
         let takes_messages = handler.takes_messages();
         let inside = callback::enter();
         let mut count = 0;
-        while !batch.is_done() && goes_on(count) {
+        // A callback may take itself away: the rest is for whoever comes after it.
+        while !batch.is_done() && goes_on(count) && self.changes.load(SeqCst) == changes {
             if body.source.is_silent() && !batch.is_final {
                 batch.next = body.len();
                 break;
