@@ -189,7 +189,8 @@ int32_t WSPLUG_API wsplug_client_clear(int32_t client, char **reply);
 int32_t WSPLUG_API wsplug_client_execute(int32_t client, const char *procedure, const char *params,
         char **reply);
 
-// Keeps a text under a key with a connection, ours or accepted, until the ref is gone. A NULL value removes it.
+// Keeps a text under a key with a connection, ours or accepted, until the ref is gone; of an accepted one it can still be
+// read in the callback that gets its "close". A NULL value removes it.
 int32_t WSPLUG_API wsplug_client_set_value(int32_t client, const char *key, const char *value);
 
 // Writes what was kept under a key to *value, to be freed with wsplug_free; NULL if there is nothing.

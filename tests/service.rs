@@ -331,6 +331,28 @@ fn values_stay_with_their_ref_and_go_with_it() {
     scene.finish();
 }
 
+/// WEBDEV's Disconnection(Client) has the client's globals.
+#[test]
+fn values_can_still_be_read_when_close_is_told() {
+    for dispatch in ["thread", "inline", "perConnection"] {
+        let scene = Scene::new();
+        let server = scene.server(json!({"dispatch": dispatch}));
+        let (mut peer, client) = scene.peer(server);
+        ask!(scene.host, "client_set_value", client, "user", "ann").ok();
+        let rule = ["on", "close", "1", "client_get_value", "@c", "user"];
+        let rule = scene.host.begin(&rule);
+        scene.host.reply(&rule, WATCHDOG).ok();
+        peer.send(&Frame::close(1000, ""));
+        let in_close = scene.host.reply(&format!("{rule}!"), WATCHDOG).ok();
+        assert_eq!(in_close.body, "ann", "{dispatch}");
+        assert_eq!(
+            ask!(scene.host, "client_get_value", client, "user").status,
+            UNKNOWN_REF
+        );
+        scene.finish();
+    }
+}
+
 #[test]
 fn an_execute_that_cannot_be_is_refused() {
     let scene = Scene::new();

@@ -18,7 +18,7 @@ use super::values::OptionValue;
 use crate::client::{Answer, Client, Started, failed};
 use crate::connection::{Connection, Sent, send_inline};
 use crate::error::{Error, Receipt, Result, Status};
-use crate::events::{Channel, OpenInfo, Source, headers_object, retire};
+use crate::events::{Channel, OpenInfo, Source, Values, headers_object, retire};
 use crate::library::{self, Peer};
 use crate::protocol::{Kind, close};
 use crate::server::Verdict;
@@ -358,19 +358,22 @@ pub fn client_execute(client: i32, procedure: &str, params: &str) -> Reply {
 
 /// Keeps a text with a connection, or forgets it.
 pub fn client_set_value(client: i32, key: &str, value: Option<&str>) -> Result<()> {
-    source_of(client)?.values.set(key, value);
+    values_of(client)?.set(key, value);
     Ok(())
 }
 
 /// What was kept.
 pub fn client_get_value(client: i32, key: &str) -> Result<Option<String>> {
-    Ok(source_of(client)?.values.get(key))
+    Ok(values_of(client)?.get(key))
 }
 
-fn source_of(client: i32) -> Result<Arc<Source>> {
+fn values_of(client: i32) -> Result<Arc<Values>> {
+    if let Some(values) = Values::of_leaving(client) {
+        return Ok(values);
+    }
     match find_peer(client)? {
-        Peer::Own(own) => Ok(own.source.clone()),
-        Peer::Accepted(connection) => Ok(connection.source.clone()),
+        Peer::Own(own) => Ok(own.source.values.clone()),
+        Peer::Accepted(connection) => Ok(connection.source.values.clone()),
         Peer::Asking(_) => Err(is_asking(client)),
     }
 }

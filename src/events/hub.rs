@@ -149,7 +149,11 @@ pub fn call(handler: &dyn Handler, source: &Source, tag: &Tag, event: Event<'_>)
     let mut buffer = CONTEXT.take();
     buffer.clear();
     context::write(&event, &mut buffer);
-    callback::run(|| handler.event(source, event.type_name(), &mut buffer, tag));
+    let mut told = || callback::run(|| handler.event(source, event.type_name(), &mut buffer, tag));
+    match event {
+        Event::Close { .. } => source.values.during(source.client, told),
+        _ => told(),
+    }
     if buffer.capacity() <= 64 * 1024 {
         CONTEXT.set(buffer);
     }

@@ -26,6 +26,7 @@ pub use pool::THREADS as POOL_THREADS;
 pub use queue::{Ended, Pulled};
 pub use retire::{retire, retire_all};
 pub use source::{Channel, Delivery, Source};
+pub use values::Values;
 pub use wakeup::{Call, Wakeup};
 
 pub use crate::platform::{Flag, Window};

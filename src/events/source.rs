@@ -116,7 +116,7 @@ pub struct Source {
     /// The thread of the pool that it belongs to.
     pub(super) home: OnceLock<Home>,
     /// What the host keeps with it.
-    pub values: Values,
+    pub values: Arc<Values>,
 }
 
 impl Source {
@@ -134,7 +134,7 @@ impl Source {
             state: AtomicU8::new(0),
             part: Part::default(),
             home: OnceLock::new(),
-            values: Values::default(),
+            values: Arc::default(),
         })
     }
 

@@ -179,7 +179,8 @@ pub unsafe extern "system" fn wsplug_client_execute(
     }
 }
 
-/// Keeps a text under a key with a connection, ours or accepted, until the ref is gone. A NULL value removes it.
+/// Keeps a text under a key with a connection, ours or accepted, until the ref is gone; of an accepted one it can still be
+/// read in the callback that gets its "close". A NULL value removes it.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_client_set_value(
     client: i32,
