@@ -2,7 +2,7 @@
 //! Does not know what happens in a turn.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::thread::JoinHandle;
@@ -108,7 +108,7 @@ pub struct Pool {
     /// Threads at most, and as many again that are homes.
     pub limit: usize,
     /// By the address of their source. Each stands in one queue of those that are ready, or has its turn.
-    contexts: HashMap<usize, Context>,
+    contexts: BTreeMap<usize, Context>,
     /// Contexts that may run on any thread that is no home.
     ready: VecDeque<Arc<Source>>,
     /// Contexts that need a home where there was no thread for it.
@@ -130,7 +130,7 @@ impl Default for Pool {
     fn default() -> Pool {
         Pool {
             limit: THREADS,
-            contexts: HashMap::new(),
+            contexts: BTreeMap::new(),
             ready: VecDeque::new(),
             homeless: Vec::new(),
             posts: BTreeMap::new(),
