@@ -140,9 +140,11 @@ impl Port {
         let handle = threads.next().clone();
         let listener = {
             let _on_its_thread = handle.enter();
-            bound
-                .attach()
-                .map_err(|error| Error::network(format!("cannot listen: {error}")))?
+            bound.attach().map_err(|error| match error.raw_os_error() {
+                Some(_) => Error::network(format!("cannot listen: {error}")),
+                // Not the system's: the thread has been shut down meanwhile.
+                None => Error::wrong_state("the library is shutting down"),
+            })?
         };
         let port = Arc::new(Port {
             addresses,
