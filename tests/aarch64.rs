@@ -53,7 +53,6 @@ fn the_tests_own_programs_run() {
         ("contexts", &[]),
         ("lifecycle", &[]),
         ("receive", &[]),
-        ("shutdown", &[]),
         ("texts", &[]),
         ("delivery", &["inline"]),
         ("delivery", &["thread"]),
