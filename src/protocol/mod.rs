@@ -3,6 +3,7 @@
 
 pub mod close;
 pub mod deflate;
+pub mod fields;
 pub mod frame;
 pub mod head;
 pub mod login;

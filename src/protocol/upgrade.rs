@@ -6,9 +6,8 @@ use std::collections::HashSet;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::head::{
-    Headers, Refusal, Request, Response, is_token, is_token_byte, push_header, shown,
-};
+use super::fields::Cursor;
+use super::head::{Headers, Refusal, Request, Response, is_token, push_header, shown};
 use super::login::{Login, basic};
 use super::redirect;
 use super::url::{Url, default_port, split_host_port};
@@ -466,10 +465,7 @@ impl Origin {
 
 /// `1#( token *( ";" token [ "=" ( token / quoted-string ) ] ) )`, one look at each byte.
 fn parse_extension_list(text: &str, extensions: &mut Vec<Extension>) -> Result<(), String> {
-    let mut rest = Cursor {
-        bytes: text.as_bytes(),
-        at: 0,
-    };
+    let mut rest = Cursor::new(text);
     loop {
         // RFC 9110 § 5.6.1: empty elements do not count.
         while rest.takes(b',') {}
@@ -483,88 +479,14 @@ fn parse_extension_list(text: &str, extensions: &mut Vec<Extension>) -> Result<(
         while rest.takes(b';') {
             let name = rest.token()?;
             let value = if rest.takes(b'=') {
-                Some(rest.value()?)
+                Some(rest.token_or_quoted()?)
             } else {
                 None
             };
             extension.params.push((name, value));
         }
         extensions.push(extension);
-        if !rest.is_at_end() && !rest.takes(b',') {
-            return Err(format!(
-                "a comma or semicolon is missing at byte {}",
-                rest.at
-            ));
-        }
-    }
-}
-
-struct Cursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl Cursor<'_> {
-    fn skip_spaces(&mut self) {
-        while matches!(self.bytes.get(self.at), Some(b' ' | b'\t')) {
-            self.at += 1;
-        }
-    }
-
-    fn is_at_end(&mut self) -> bool {
-        self.skip_spaces();
-        self.at == self.bytes.len()
-    }
-
-    fn takes(&mut self, byte: u8) -> bool {
-        self.skip_spaces();
-        let is_next = self.bytes.get(self.at) == Some(&byte);
-        self.at += usize::from(is_next);
-        is_next
-    }
-
-    fn token(&mut self) -> Result<String, String> {
-        self.skip_spaces();
-        let mut token = String::new();
-        while let Some(byte) = self.bytes.get(self.at).filter(|byte| is_token_byte(**byte)) {
-            token.push(char::from(*byte));
-            self.at += 1;
-        }
-        if token.is_empty() {
-            return Err(format!("a token is missing at byte {}", self.at));
-        }
-        Ok(token)
-    }
-
-    fn value(&mut self) -> Result<String, String> {
-        if !self.takes(b'"') {
-            return self.token();
-        }
-        let quote = self.at - 1;
-        let mut value = String::new();
-        loop {
-            let byte = match self.bytes.get(self.at) {
-                Some(b'"') => break,
-                Some(b'\\') => {
-                    self.at += 1;
-                    self.bytes.get(self.at)
-                }
-                byte => byte,
-            };
-            match byte {
-                Some(byte) if is_token_byte(*byte) => value.push(char::from(*byte)),
-                Some(_) => {
-                    return Err(format!("the text in quotes at byte {quote} is not a token"));
-                }
-                None => return Err(format!("the quote at byte {quote} is not closed")),
-            }
-            self.at += 1;
-        }
-        self.at += 1;
-        if value.is_empty() {
-            return Err(format!("the text in quotes at byte {quote} is empty"));
-        }
-        Ok(value)
+        rest.ends_element()?;
     }
 }
 

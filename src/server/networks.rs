@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use ipnet::{IpNet, Ipv4Net};
 
+use crate::protocol::fields::Cursor;
 use crate::protocol::head::{Headers, Refusal, shown};
 
 /// Addresses, as a list of networks.
@@ -77,7 +78,12 @@ impl Caller {
             return Ok(self);
         }
         let by_list = x_forwarded_for(headers).map(|hops| self.behind(&hops, trusted));
-        let by_standard = forwarded(headers).map(|hops| self.behind(&hops, trusted));
+        let by_standard = forwarded(headers)
+            .map_err(|problem| {
+                let message = format!("the Forwarded header cannot be read: {problem}");
+                Refusal::new(400, message).because("proxy")
+            })?
+            .map(|hops| self.behind(&hops, trusted));
         // A proxy sets one of them and passes on what the client wrote into the other.
         if let (Some(one), Some(other)) = (by_list, by_standard) {
             if one.ip != other.ip {
@@ -135,40 +141,53 @@ fn x_forwarded_for(headers: &Headers) -> Option<Vec<Hop>> {
     Some(hops.collect())
 }
 
-/// RFC 7239 § 4.
-fn forwarded(headers: &Headers) -> Option<Vec<Hop>> {
-    headers.get("Forwarded")?;
-    let elements = headers
-        .all("Forwarded")
-        .flat_map(|value| split_unquoted(value, ','));
-    let hops = elements.map(|element| {
-        let mut hop = Hop {
-            node: None,
-            is_secure: None,
-        };
-        for pair in split_unquoted(element, ';') {
-            let Some((name, value)) = pair.split_once('=') else {
-                continue;
-            };
-            let value = value.trim().trim_matches('"');
-            match name.trim().to_ascii_lowercase().as_str() {
-                "for" => hop.node = node(value),
-                "proto" => hop.is_secure = Some(is_secure_scheme(value)),
-                _ => {}
+/// RFC 7239 § 4. Of what cannot be read nobody knows where the client's words end and the proxy's begin.
+fn forwarded(headers: &Headers) -> Result<Option<Vec<Hop>>, String> {
+    if headers.get("Forwarded").is_none() {
+        return Ok(None);
+    }
+    let mut hops = Vec::new();
+    for line in headers.all("Forwarded") {
+        let mut rest = Cursor::new(line);
+        while !rest.is_at_end() {
+            // RFC 9110 § 5.6.1: empty elements do not count.
+            if !rest.takes(b',') {
+                hops.push(hop(&mut rest)?);
             }
         }
-        hop
-    });
-    Some(hops.collect())
+    }
+    Ok(Some(hops))
 }
 
-fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
-    let mut is_quoted = false;
-    let pieces = text.split(move |letter| {
-        is_quoted ^= letter == '"';
-        letter == separator && !is_quoted
-    });
-    pieces.map(str::trim).filter(|piece| !piece.is_empty())
+fn hop(rest: &mut Cursor<'_>) -> Result<Hop, String> {
+    let mut hop = Hop {
+        node: None,
+        is_secure: None,
+    };
+    let mut known = Vec::new();
+    loop {
+        let name = rest.token()?.to_ascii_lowercase();
+        if !rest.takes(b'=') {
+            return Err(format!("{name} has no value"));
+        }
+        let value = match rest.quoted(|byte| byte == b'\t' || byte >= b' ')? {
+            Some(value) => value,
+            // Some proxies leave out the quotes that a port needs.
+            None => rest
+                .run_of(|byte| byte.is_ascii_graphic() && !b"\",;\\".contains(&byte))
+                .ok_or_else(|| format!("{name} has no value"))?,
+        };
+        match name.as_str() {
+            _ if known.contains(&name) => return Err(format!("there is more than one {name}")),
+            "for" => hop.node = node(&value),
+            "proto" => hop.is_secure = Some(is_secure_scheme(&value)),
+            _ => {}
+        }
+        known.push(name);
+        if !rest.takes(b';') {
+            return rest.ends_element().map(|()| hop);
+        }
+    }
 }
 
 /// An address with or without its port. None: `unknown`, a name of the proxy's own, or nonsense.
@@ -272,7 +291,32 @@ mod tests {
             Ok(("2001:db8:cafe::17".into(), 4711, true))
         );
         assert_eq!(ip("10.0.0.1:1", name, "for=_gazonk"), "10.0.0.1");
-        assert_eq!(ip("10.0.0.1:1", name, "for=\"1.2.3.4"), "1.2.3.4");
+        // Behind what the client wrote, whatever that is, comes what the proxy has added to the line.
+        for own in ["for=6.6.6.6;x=\"\\\"\"", "for=\"\\\"\"", "for=6.6.6.6,", ",", "a=b"] {
+            let line = format!("{own}, for=1.2.3.4");
+            assert_eq!(ip("10.0.0.1:1", name, &line), "1.2.3.4", "{own}");
+        }
+        for own in [
+            "for=6.6.6.6;x=\"",
+            "for=\"",
+            "for=6.6.6.6;x=\"\\\"",
+            "for=6.6.6.6;x",
+            "for=6.6.6.6;=",
+            "for",
+            "for=",
+            "for=6.6.6.6;",
+            "for=6.6.6.6 x",
+            "for=6.6.6.6;for=7.7.7.7",
+            "for=a\"b\"",
+            ";",
+        ] {
+            let line = format!("{own}, for=1.2.3.4");
+            let asked = caller("10.0.0.1:1", &[(name, &line)]);
+            assert_eq!(asked, Err(400), "{own}");
+            // Whoever is not trusted may write what he likes: it is not read.
+            assert!(caller("9.9.9.9:1", &[(name, &line)]).is_ok(), "{own}");
+        }
+        assert_eq!(caller("10.0.0.1:1", &[(name, "for=\"1.2.3.4")]), Err(400));
         let both = [("Forwarded", "for=6.6.6.6"), ("X-Forwarded-For", "1.2.3.4")];
         assert_eq!(caller("10.0.0.1:1", &both), Err(400));
     }
