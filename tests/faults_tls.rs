@@ -246,6 +246,66 @@ fn what_is_not_tls_any_more_ends_that_connection_in_words_and_with_an_alert() {
     own.scene.finish();
 }
 
+/// What is encrypted already cannot be taken back from the line: it leaves there, and nowhere else.
+#[test]
+fn what_had_not_left_over_tls_when_the_server_closed_is_sent_once_on_the_next_connection() {
+    const COUNT: usize = 400;
+    const LONG: usize = 60_000;
+    let own = Secure::new();
+    own.scene.may_grow(96 * MIB);
+    let host = &own.scene.host;
+    let listener = listener();
+    let options = json!({
+        "url": format!("wss://localhost:{}/", listener.local_addr().unwrap().port()),
+        "tls": {"caFile": own.certs.authority.cert}, "queueWhileDisconnected": 64 << 20,
+        "sendQueueBytes": 64 << 20, "maxWaitBetweenReconnectionRetries": 20,
+    });
+    let client = own.scene.client(options);
+    ask!(host, "client_start", client, json!({"wait": false})).ok();
+    let config = secure::server_config(&own.certs.server());
+    let mut first = secure::accept(&listener, &config);
+    host.event("open", client);
+    let data = format!("#{LONG}");
+    let sent = begin!(host, "-repeat", 0, COUNT, "client_send", client, 1, data);
+    assert_eq!(host.reply(&sent, WATCHDOG).done, COUNT as i64);
+    let waits = || ask!(host, "client_info", client).ok().body["bufferedAmount"].clone();
+    assert!(soon(WATCHDOG, || waits().as_u64().unwrap()
+        <= ((COUNT - 1) * LONG) as u64));
+    // It has not read one.
+    first
+        .write_all(&Frame::close(1001, "restarting").bytes(false))
+        .unwrap();
+    first.flush().unwrap();
+    host.event("close", client);
+    let number = |payload: &[u8]| {
+        assert_eq!(payload.len(), LONG);
+        let digits = payload.split(|byte| *byte == b'.').next().unwrap();
+        String::from_utf8(digits.to_vec())
+            .unwrap()
+            .parse::<usize>()
+            .unwrap()
+    };
+    let mut numbers = Vec::new();
+    loop {
+        let frame = secure::frame(&mut first);
+        if frame.opcode == CLOSE {
+            break;
+        }
+        numbers.push(number(&frame.payload));
+    }
+    drop(first);
+    assert!(numbers.len() < COUNT);
+    let mut second = secure::accept(&listener, &config);
+    while numbers.len() < COUNT {
+        numbers.push(number(&secure::frame(&mut second).payload));
+    }
+    assert_eq!(numbers, (0..COUNT).collect::<Vec<_>>());
+    ask!(host, "client_send", client, 1, "=the last").ok();
+    assert_eq!(secure::frame(&mut second).payload, b"the last");
+    drop(second);
+    own.scene.finish();
+}
+
 #[test]
 fn records_and_frames_may_come_a_byte_at_a_time() {
     let own = Secure::new();

@@ -103,21 +103,24 @@ impl Frames {
         unsent
     }
 
-    /// Forgets every frame of which nothing has left.
-    fn keep_begun(&mut self, role: Role) {
-        let begun = match self.pieces.front() {
-            Some(first) => first.slice(..frame::end_of_begun(role, first, self.sent)),
-            None => {
-                self.tail
-                    .truncate(frame::end_of_begun(role, &self.tail, self.sent));
-                std::mem::take(&mut self.tail).into()
+    /// Forgets every frame of which nothing has left; `committed` bytes more than what has left cannot be held back.
+    fn keep_begun(&mut self, role: Role, committed: usize) {
+        let mut begun = self.sent + committed;
+        for (index, piece) in self.pieces.iter_mut().enumerate() {
+            let kept = frame::end_of_begun(role, piece, begun);
+            begun = begun.saturating_sub(piece.len());
+            if begun == 0 {
+                piece.truncate(kept);
+                self.pieces.truncate(index + usize::from(kept > 0));
+                self.tail.clear();
+                break;
             }
-        };
-        let sent = self.sent;
-        *self = Frames::default();
-        if begun.len() > sent {
-            self.pieces.push_back(begun);
-            self.sent = sent;
+        }
+        let kept = frame::end_of_begun(role, &self.tail, begun);
+        self.tail.truncate(kept);
+        let left = self.len();
+        if left == 0 {
+            *self = Frames::default();
         }
     }
 }
@@ -199,10 +202,10 @@ impl Outbox {
         self.withdrawn.unwrap_or(is_sent)
     }
 
-    /// Takes back every frame of which nothing has left, but for our close frame.
-    pub fn withdraw(&mut self, role: Role, writing: &mut Frames) {
+    /// Takes back every frame of which nothing has left, or is about to as the first `committed` bytes, but for our close frame.
+    pub fn withdraw(&mut self, role: Role, writing: &mut Frames, committed: usize) {
         let is_sent = self.added - (self.waiting_bytes + writing.len()) as u64;
-        writing.keep_begun(role);
+        writing.keep_begun(role, committed);
         self.waiting = Frames::default();
         self.waiting_bytes = 0;
         self.in_flight = writing.len();
@@ -319,5 +322,48 @@ pub fn unlock_and(mut outbox: MutexGuard<'_, Outbox>, wake: impl FnOnce(Waker)) 
     drop(outbox);
     if let Some(waker) = waker {
         wake(waker);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Kind;
+
+    /// Text frames of one byte each, so of three bytes, or seven with a mask, in pieces of two frames; the last is the tail.
+    fn frames(role: Role, count: usize) -> Frames {
+        let mut frames = Frames::default();
+        for number in 0..count {
+            frame::encode(role, Kind::Text.into(), &[number as u8], &mut frames.tail);
+            if number % 2 == 1 && number + 1 < count {
+                frames
+                    .pieces
+                    .push_back(std::mem::take(&mut frames.tail).into());
+            }
+        }
+        frames
+    }
+
+    #[test]
+    fn what_is_withdrawn_leaves_whole_every_frame_that_has_begun_or_is_bound_to() {
+        for role in [Role::Server, Role::Client] {
+            let one = frame::frame_length(role, 1);
+            for count in 1..7 {
+                let whole = frames(role, count).len();
+                for sent in 0..whole {
+                    for committed in 0..=whole - sent {
+                        let mut own = frames(role, count);
+                        own.advance(sent);
+                        own.keep_begun(role, committed);
+                        let end = (sent + committed).div_ceil(one) * one;
+                        let kept = if end > sent { end - sent } else { 0 };
+                        assert_eq!(own.len(), kept, "{count}: {sent} + {committed}");
+                        // All of it can be written.
+                        own.advance(kept);
+                        assert!(own.is_empty(), "{count}: {sent} + {committed}");
+                    }
+                }
+            }
+        }
     }
 }

@@ -96,6 +96,14 @@ impl Stream {
         }
     }
 
+    /// Bytes at the beginning of what the last write has not taken, which the next one has to begin with: they are encrypted.
+    pub fn committed_bytes(&self) -> usize {
+        match &self.link {
+            Link::Tcp(_) => 0,
+            Link::Tls(layer) => layer.committed_bytes(),
+        }
+    }
+
     /// What the peer has received, as far as the system tells.
     pub fn acknowledged_bytes(&self) -> Option<u64> {
         match &self.link {

@@ -212,6 +212,12 @@ impl Layer {
         }
     }
 
+    /// Content that is encrypted and does not count as written yet.
+    pub fn committed_bytes(&self) -> usize {
+        let batch = &self.state.lock().batch;
+        batch.content - batch.reported
+    }
+
     fn write(
         &self,
         buffers: &[IoSlice<'_>],
