@@ -760,3 +760,55 @@ fn a_server_has_a_name_and_tells_what_was_not_sent() {
     assert_eq!(scene.field("client_info", client, "unsent"), nothing);
     scene.finish();
 }
+
+#[test]
+fn answers_of_inline_callbacks_count_in_the_budget_before_they_are_sent() {
+    let scene = Scene::new();
+    let budget = 200_000;
+    let server = scene.server(
+        json!({"dispatch": "inline", "sendBudgetBytes": budget, "sendQueueBytes": 64 << 20}),
+    );
+    let rule = begin!(
+        scene.host,
+        "on",
+        "message",
+        -1,
+        "-client_send",
+        "@c",
+        2,
+        "*16384"
+    );
+    scene.host.reply(&rule, WATCHDOG).ok();
+    let mut crowd: Vec<_> = (0..8)
+        .map(|_| scene.peer_with(server, Peer::tcp_with_little_room(server.port)))
+        .collect();
+    // Nobody reads what it asks for.
+    for _ in 0..300 {
+        for (peer, _) in &mut crowd {
+            peer.send(&Frame::text("more"));
+        }
+    }
+    for (_, client) in &crowd {
+        let asked = || scene.field("client_info", *client, "messagesIn") == 300;
+        assert!(soon(WATCHDOG, asked));
+    }
+    let field = |name| {
+        scene
+            .field("server_info", server.reference, name)
+            .as_u64()
+            .unwrap()
+    };
+    // A message for each, and what one delivery had collected when the budget was reached.
+    let most = budget + 8 * (16_388 + 4096) + 300 * 16_388;
+    assert!(
+        field("bufferedAmount") <= most,
+        "{}",
+        field("bufferedAmount")
+    );
+    assert!(field("messagesOut") < 8 * 300, "{}", field("messagesOut"));
+    for (peer, client) in crowd {
+        peer.reset();
+        scene.host.event("close", client);
+    }
+    scene.finish();
+}

@@ -13,7 +13,8 @@ use parking_lot::Mutex;
 use super::counters::Taken;
 use super::outbox::{Outbox, Stage, unlock_and};
 use super::{Connection, Encoded, Sent, check};
-use crate::error::Result;
+use crate::error::{Result, Status};
+use crate::log;
 use crate::protocol::{Kind, Role, frame};
 use crate::spare::ROOMS;
 use crate::transport::Wakes;
@@ -98,7 +99,14 @@ impl Broadcasts {
         };
         if kind.is_control() || payload.len() >= audience.plain_below {
             let mut message = Encoded::new(kind, payload, None)?;
-            self.tell(&audience.members, &mut message, |_, _| ());
+            self.tell(&audience.members, &mut message, |client, sent| {
+                // What there is no room for is told by "drain".
+                if let Err(error) = sent {
+                    if error.status == Status::Internal {
+                        log::warn!("client {client}: {}", error.message);
+                    }
+                }
+            });
             return Ok(());
         }
         check(kind, payload)?;
@@ -116,7 +124,8 @@ impl Broadcasts {
         } else if !self.is_scheduled.swap(true, AcqRel) {
             let broadcasts = self.clone();
             first.home.spawn(async move {
-                broadcasts.is_scheduled.store(false, Release);
+                // Not a mere store: it either sees what was said before, or whoever says something sees it.
+                broadcasts.is_scheduled.swap(false, AcqRel);
                 broadcasts.settle();
             });
         }

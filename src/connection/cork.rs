@@ -41,11 +41,13 @@ thread_local! {
 /// From now on, what callbacks on this thread send to `connection` is collected in `room`.
 pub fn begin(connection: &Arc<Connection>, room: Vec<u8>) {
     let outbox = connection.outbox.lock();
-    // What is kept for the next connection is counted in the outbox, so it goes that way.
     let is_touched = !outbox.is_empty() || outbox.stage != Stage::Open;
+    // What is kept for the next connection is counted in the outbox, so it goes that way; and so does all where a budget is
+    // nearly used up, and may refuse it.
+    let is_counted = connection.settings.keeps_unsent || !connection.has_budget();
     connection
         .is_touched
-        .store(is_touched || connection.settings.keeps_unsent, Release);
+        .store(is_touched || is_counted, Release);
     let queued = connection.queued(&outbox);
     drop(outbox);
     let threshold = match (&connection.agreed, &connection.settings.deflate) {

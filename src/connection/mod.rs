@@ -23,7 +23,6 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::error::{Error, Receipt, Result, Status, Unsent};
 use crate::events::{OpenInfo, Source, TlsInfo};
-use crate::log;
 use crate::protocol::deflate::{self, Agreed, CompressionError, Outgoing, Shape, Wishes};
 use crate::protocol::frame::{self, MAX_CONTROL, Opcode};
 use crate::protocol::receiver::Limits;
@@ -79,6 +78,8 @@ pub trait Owner: Send + Sync {
     fn closing(&self, client: i32, end: &End, unsent: Unsent) -> Unsent;
     /// The "close" event was posted.
     fn closed(&self, client: i32);
+    /// Nothing passes any more.
+    fn ended(&self, client: i32);
     /// What it tells many of its connections at once; none if it does not.
     fn broadcasts(&self) -> Option<Arc<Broadcasts>>;
 }
@@ -198,7 +199,6 @@ fn compression_error(error: CompressionError) -> Error {
         CompressionError::NoMemory => "there is not enough memory",
         CompressionError::Codec => "the compressor refused it",
     };
-    log::warn!("{COMPRESSION_FAILED}: {why}");
     Error::new(Status::Internal, format!("{COMPRESSION_FAILED}: {why}"))
 }
 
@@ -394,9 +394,13 @@ impl Connection {
     ) -> Result<Sent> {
         self.admit(&mut self.outbox.lock(), kind, length, limit)?;
         let mut frames = Vec::new();
-        let wire_size = write(&mut frames)?;
+        let written = write(&mut frames);
         let mut outbox = self.outbox.lock();
-        self.check_open(&outbox)?;
+        let written = written.and_then(|size| self.check_open(&outbox).map(|()| size));
+        let wire_size = written.inspect_err(|_| {
+            let unused = outbox.counted.saturating_sub(self.queued(&outbox));
+            self.uncount(&mut outbox, unused);
+        })?;
         // Again: an inline delivery may have begun meanwhile.
         self.is_touched.store(true, Release);
         outbox.append_written(frames);
@@ -599,12 +603,17 @@ impl Connection {
     }
 
     fn tell_end(&self) {
+        self.free_budget();
+        self.owner.ended(self.client);
+        *self.has_ended.lock() = true;
+        self.ended.notify_all();
+    }
+
+    /// Nothing of it waits to be sent any more.
+    fn free_budget(&self) {
         let mut outbox = self.outbox.lock();
         let counted = outbox.counted;
         self.uncount(&mut outbox, counted);
-        drop(outbox);
-        *self.has_ended.lock() = true;
-        self.ended.notify_all();
     }
 
     /// How far it has come, and what has passed through it.
@@ -633,6 +642,13 @@ impl Connection {
     /// Whether messages can be sent.
     pub fn is_open(&self) -> bool {
         self.outbox.lock().stage == Stage::Open
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // Where it never came to life.
+        self.free_budget();
     }
 }
 

@@ -30,6 +30,9 @@ use crate::spare::{BUFFERS, ROOMS};
 const READ_BUFFER: usize = 512 * 1024;
 /// The same where events wait for the host: then the buffer is handed over with what is in it, if that is much.
 const QUEUED_READ_BUFFER: usize = 128 * 1024;
+/// What is read at least where there is little credit, and of how many bytes a message is one at least, for that reckoning.
+const LEAST_READ: usize = 16 * 1024;
+const SMALL_MESSAGE: usize = 64;
 /// Reads of one connection before the others have their turn.
 const READS_PER_TURN: usize = 4;
 /// Room for frames that a network thread keeps for the next batch.
@@ -68,8 +71,9 @@ pub struct Task {
     receiver: Receiver,
     phase: Phase,
     end: Option<End>,
-    /// Bytes that were read and not taken, for want of credit.
+    /// Bytes that were read and not taken, for want of credit, from `rest_at` on.
     rest: Vec<u8>,
+    rest_at: usize,
     writing: Frames,
     /// What is to be told the host once so many bytes have left.
     receipts: VecDeque<(u64, Receipt)>,
@@ -117,6 +121,7 @@ impl Task {
             phase: Phase::Open,
             end: None,
             rest,
+            rest_at: 0,
             writing: Frames::default(),
             receipts: VecDeque::new(),
             write_error: None,
@@ -339,15 +344,20 @@ impl Task {
             }
         }
         if !self.rest.is_empty() {
-            let mut rest = std::mem::take(&mut self.rest);
-            let length = rest.len();
-            self.take_bytes(&mut rest, length, now);
+            self.take_rest(now);
             return Read::Some;
         }
         let (buffer, size) = match self.is_queued {
             true => (&QUEUED_BUFFER, QUEUED_READ_BUFFER),
             false => (&BUFFER, READ_BUFFER),
         };
+        let wanted = match self.is_queued {
+            true => self.connection.source.room(),
+            false => (size, size),
+        };
+        // What the host has no credit for would only be kept here.
+        let wanted = wanted.0.min(wanted.1.saturating_mul(SMALL_MESSAGE));
+        let wanted = wanted.clamp(LEAST_READ, size);
         buffer.with_borrow_mut(|buffer| {
             if buffer.is_empty() {
                 *buffer = BUFFERS.take_of(size).unwrap_or_else(|| vec![0; size]);
@@ -358,9 +368,12 @@ impl Task {
             let polled = match space {
                 Some(space) => stream.poll_read(
                     context,
-                    &mut [IoSliceMut::new(space), IoSliceMut::new(buffer)],
+                    &mut [
+                        IoSliceMut::new(space),
+                        IoSliceMut::new(&mut buffer[..wanted]),
+                    ],
                 ),
-                None => stream.poll_read(context, &mut [IoSliceMut::new(buffer)]),
+                None => stream.poll_read(context, &mut [IoSliceMut::new(&mut buffer[..wanted])]),
             };
             match polled {
                 Poll::Pending => return Read::Blocked,
@@ -380,6 +393,23 @@ impl Task {
             }
             Read::Some
         })
+    }
+
+    /// What was left, as far as there is credit for it now.
+    fn take_rest(&mut self, now: Instant) {
+        let mut rest = std::mem::take(&mut self.rest);
+        let at = self.rest_at;
+        let mut taken = rest.len() - at;
+        self.process(now, |receiver, inbox| {
+            taken = receiver.feed(&mut rest[at..], inbox)?;
+            Ok(())
+        });
+        // Not copied: with little credit at a time, that would be work without end.
+        let is_used = at + taken == rest.len() || self.phase == Phase::Done;
+        (self.rest, self.rest_at) = match is_used {
+            true => (Vec::new(), 0),
+            false => (rest, at + taken),
+        };
     }
 
     fn take_direct(&mut self, length: usize, now: Instant) {
@@ -486,7 +516,8 @@ impl Task {
         let settings = self.connection.settings.clone();
         let mut outbox = self.connection.outbox.lock();
         if settings.keeps_unsent {
-            outbox.withdraw(settings.role, &mut self.writing);
+            let committed = self.connection.stream.committed_bytes();
+            outbox.withdraw(settings.role, &mut self.writing, committed);
         }
         outbox.begin_close(settings.role, code, reason);
     }
