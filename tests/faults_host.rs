@@ -273,6 +273,50 @@ fn another_dispatch_does_not_let_events_pass_those_that_wait_already() {
 }
 
 #[test]
+fn what_waits_to_be_pumped_or_pulled_goes_where_the_host_looks_now() {
+    for (from, to) in [
+        ("pump", "thread"),
+        ("pull", "thread"),
+        ("pump", "inline"),
+        ("pull", "inline"),
+        ("pump", "perConnection"),
+        ("pull", "affinity"),
+    ] {
+        let scene = Scene::new();
+        let host = &scene.host;
+        let server = scene.server(dispatched(from, json!({})));
+        let mut peer = Peer::client(server.port);
+        let waiting =
+            || ask!(host, "server_info", server.reference).ok().body["eventQueueEvents"].clone();
+        for number in 0..10 {
+            peer.send(&Frame::text(format!("{number}.")));
+            // The "open" too.
+            assert!(soon(PROMPTLY, || waiting() == json!(number + 2)), "{from}");
+        }
+        ask!(
+            host,
+            "server_set",
+            server.reference,
+            dispatched(to, json!({}))
+        )
+        .ok();
+        let client = host.server_event("open", server.reference).client();
+        peer.send(&Frame::text("10."));
+        for number in 0..11 {
+            let message = host.event("message", client);
+            assert_eq!(
+                message.bytes(),
+                format!("{number}.").as_bytes(),
+                "{from} to {to}"
+            );
+        }
+        peer.send(&Frame::close(1000, ""));
+        host.event("close", client);
+        scene.finish();
+    }
+}
+
+#[test]
 fn row_22_a_callback_that_takes_seconds_holds_up_nobody_but_the_events_behind_it() {
     for dispatch in ["thread", "perConnection", "affinity"] {
         a_callback_takes_seconds(dispatch);

@@ -27,19 +27,20 @@ use crate::protocol::Kind;
 const SOON: u64 = 16;
 
 thread_local! {
-    static IS_TURNING: Cell<bool> = const { Cell::new(false) };
+    /// Of a thread that works in turns: has the present turn ended even where it never comes to rest.
+    static END_TURN_SOON: Cell<Option<fn()>> = const { Cell::new(None) };
     static HAS_POSTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// From now on the calling thread works in turns, and calls [`Hub::end_turn`] after each: one wake-up for all that it has
-/// posted.
-pub fn begin_turns() {
-    IS_TURNING.set(true);
+/// From now on the calling thread works in turns, and calls [`Hub::end_turn`] before it rests: one wake-up for all that it has
+/// posted. With the first event of a turn it is asked to do so soon, in case that it does not rest.
+pub fn begin_turns(end_turn_soon: fn()) {
+    END_TURN_SOON.set(Some(end_turn_soon));
 }
 
 /// It does so no more.
 pub fn end_turns() {
-    IS_TURNING.set(false);
+    END_TURN_SOON.set(None);
     hub().end_turn();
 }
 
@@ -191,6 +192,7 @@ impl Hub {
                 std::mem::take(&mut handlers.methods),
             )
         };
+        self.changes.fetch_add(1, SeqCst);
         self.sort_again();
         let mut handlers = methods.into_values().chain(default);
         handlers.all(|handler| await_end_of(handler, Some(deadline)))
@@ -239,9 +241,17 @@ impl Hub {
     }
 
     fn lane_of(&self, batch: &Batch) -> Lane {
-        match batch.body.source.channel().is_over() {
-            true => Lane::Pull,
-            false => self.lane(&batch.body.tag),
+        let (channel, tag) = (batch.body.source.channel(), &batch.body.tag);
+        if channel.is_over() {
+            return Lane::Pull;
+        }
+        match self.lane(tag) {
+            // Where the host looked when it happened, it may look no more.
+            Lane::Pump | Lane::Pull => match channel.tag() {
+                current if tag.goes_as(&current) => self.lane(tag),
+                current => self.lane(&tag.dispatched_as(&current)),
+            },
+            by_itself => by_itself,
         }
     }
 
@@ -267,12 +277,14 @@ impl Hub {
         batch.number = lanes.posted;
         self.push(&mut lanes, lane, batch);
         let is_stuck = (lane == Lane::Thread && !lanes.caller_runs) || lanes.pool.has_failed();
-        match IS_TURNING.get() && lanes.posted % SOON != 0 {
-            true => {
-                HAS_POSTED.set(true);
+        match END_TURN_SOON.get() {
+            Some(end_soon) if lanes.posted % SOON != 0 => {
                 drop(lanes);
+                if !HAS_POSTED.replace(true) {
+                    end_soon();
+                }
             }
-            false => self.wake_waiting(lanes),
+            _ => self.wake_waiting(lanes),
         }
         if is_stuck {
             log::error!("no thread for callbacks can be started; the next event tries again");
@@ -329,8 +341,8 @@ impl Hub {
         }
     }
 
-    /// After a change of callbacks: what waits moves to where it is looked for now, in order.
-    fn sort_again(&self) {
+    /// After a change of callbacks or of a dispatch: what waits moves to where it is looked for now, in order.
+    pub(super) fn sort_again(&self) {
         let mut lanes = self.lanes.lock();
         let mut waiting: Vec<Batch> = Vec::new();
         waiting.extend(lanes.pull.drain(..));

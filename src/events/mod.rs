@@ -91,6 +91,15 @@ impl Tag {
     fn goes_as(&self, other: &Tag) -> bool {
         (self.dispatch, self.affinity) == (other.dispatch, other.affinity)
     }
+
+    /// The same, called back for as the other is.
+    fn dispatched_as(&self, other: &Tag) -> Tag {
+        Tag {
+            dispatch: other.dispatch,
+            affinity: other.affinity,
+            ..self.clone()
+        }
+    }
 }
 
 /// What a handshake brought.

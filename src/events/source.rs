@@ -46,8 +46,12 @@ impl Channel {
     /// What events carry from now on.
     pub fn set_tag(&self, tag: Tag, limits: CreditLimits) {
         let is_divided = divides(self.server, &tag);
-        *self.tag.write() = Arc::new(tag);
+        let tag = Arc::new(tag);
+        let before = std::mem::replace(&mut *self.tag.write(), tag.clone());
         self.credit.set_limits(limits, is_divided);
+        if !before.goes_as(&tag) {
+            hub().sort_again();
+        }
     }
 
     /// Bytes and events that wait for the host.
@@ -171,6 +175,11 @@ impl Source {
         is_used_up
     }
 
+    /// Bytes and events that may still come.
+    pub fn room(&self) -> (usize, usize) {
+        self.channel.credit.room(&self.part)
+    }
+
     pub(super) fn charge(&self, bytes: usize, events: usize) {
         self.channel.credit.charge(&self.part, bytes, events);
     }
@@ -187,11 +196,7 @@ impl Source {
         let mut last = self.tag.lock();
         if let Some(last) = last.as_ref().filter(|last| !last.goes_as(&current)) {
             if self.pending.load(SeqCst) > 0 && hub().runs_by_itself(last) {
-                return Arc::new(Tag {
-                    dispatch: last.dispatch,
-                    affinity: last.affinity,
-                    ..Tag::clone(&current)
-                });
+                return Arc::new(current.dispatched_as(last));
             }
         }
         *last = Some(current.clone());
@@ -205,9 +210,7 @@ impl Source {
             _ if self.is_silent() => Mode::Silent,
             // What still waits elsewhere must come first; a clear holds the gate.
             Some(handler)
-                if self.pending.load(SeqCst) == 0
-                    && !self.channel.is_over()
-                    && self.gate.try_enter() =>
+                if self.pending.load(SeqCst) == 0 && !self.is_over() && self.gate.try_enter() =>
             {
                 // The callback may take its time.
                 hub().end_turn();
@@ -229,7 +232,7 @@ impl Source {
                         payloads: Payloads::default(),
                         items: Vec::new(),
                         shared: 0,
-                        room: self.channel.credit.room(&self.part),
+                        room: self.room(),
                     },
                 }
             }
@@ -310,6 +313,11 @@ impl Source {
         self.state.load(SeqCst) & SILENT != 0 || self.channel.is_silent()
     }
 
+    /// Whether callbacks that run now are the last.
+    fn is_over(&self) -> bool {
+        self.is_silent() || self.channel.is_over()
+    }
+
     pub(super) fn silence(&self) {
         self.state.fetch_or(SILENT, SeqCst);
     }
@@ -376,7 +384,7 @@ impl Delivery<'_> {
         }
         match &mut self.mode {
             // The host may have cleared the source in the callback before.
-            Mode::Inline { .. } if self.source.is_silent() => {}
+            Mode::Inline { .. } if self.source.is_over() => {}
             Mode::Inline { handler, .. } => hub::call(&**handler, self.source, &self.tag, event),
             Mode::Queued {
                 payloads, items, ..
@@ -394,7 +402,7 @@ impl Delivery<'_> {
             ..
         } = &self.mode
         {
-            if !self.source.is_silent() {
+            if !self.source.is_over() {
                 handler.message(self.source, kind, payload.bytes());
             }
             return;

@@ -83,6 +83,13 @@ impl Network {
     }
 }
 
+/// Behind all that has its turn already.
+fn end_turn_soon() {
+    if let Ok(handle) = Handle::try_current() {
+        handle.spawn(async { hub().end_turn() });
+    }
+}
+
 fn start_thread(number: usize) -> std::io::Result<(Running, Handle)> {
     let (stop, stopped) = oneshot::channel();
     let (ends, ended) = mpsc::channel();
@@ -101,7 +108,7 @@ fn start_thread(number: usize) -> std::io::Result<(Running, Handle)> {
         .spawn(move || {
             platform::prepare_thread();
             let mark = mark_network_thread(runtime.handle().clone());
-            begin_turns();
+            begin_turns(end_turn_soon);
             let deadline = runtime.block_on(stopped).unwrap_or_else(|_| Instant::now());
             drop(mark);
             // What ends with the event loop is posted outside of any turn.
