@@ -1,6 +1,7 @@
 //! Files and folders: what is found, with which headers, under which conditions, and which part of it.
 
 use std::fs;
+use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
@@ -303,4 +304,39 @@ fn httpdate(time: std::time::SystemTime) -> String {
         "+%a, %d %b %Y %H:%M:%S GMT",
     ]);
     crate::cc::run(&mut date, "date").trim().to_owned()
+}
+
+#[test]
+fn a_file_whose_date_http_cannot_write_comes_without_it() {
+    let (scene, site) = (Scene::new(), Site::new());
+    let server = scene.server(site.at_root(json!({})));
+    // Systems do not take every date that is too late.
+    let dates = [
+        SystemTime::UNIX_EPOCH - Duration::from_secs(86_400 * 4000),
+        SystemTime::UNIX_EPOCH + Duration::from_secs(300_000_000_000),
+    ];
+    for date in dates {
+        site.write("www/dated", b"x");
+        let file = fs::File::options().write(true).open(site.path("www/dated"));
+        file.unwrap().set_modified(date).unwrap();
+        if fs::metadata(site.path("www/dated"))
+            .unwrap()
+            .modified()
+            .unwrap()
+            != date
+        {
+            continue;
+        }
+        for condition in [
+            "",
+            "If-Modified-Since: Mon, 01 Jan 2024 00:00:00 GMT\r\n",
+            "If-Range: Mon, 01 Jan 2024 00:00:00 GMT\r\nRange: bytes=0-0\r\n",
+            "If-Unmodified-Since: Mon, 01 Jan 2024 00:00:00 GMT\r\n",
+        ] {
+            let answer = get(server.port, "/dated", condition);
+            assert_eq!(answer.status, 200, "{date:?} {condition}: {answer:?}");
+            assert_eq!(answer.header("last-modified"), None, "{date:?}");
+        }
+    }
+    scene.finish();
 }

@@ -25,6 +25,8 @@ use tokio::task::{JoinHandle, spawn_blocking};
 const PIECE: u64 = 64 * 1024;
 /// A file that has been written so lately may be written again within the same tick of its clock.
 const FRESH: Duration = Duration::from_secs(2);
+/// From 1970 to the first year that has five digits.
+const YEAR_10000: Duration = Duration::from_secs(253_402_300_800);
 
 /// The content of an answer.
 pub enum Content {
@@ -49,6 +51,11 @@ pub fn answer(
     modified: Option<SystemTime>,
     path: &Path,
 ) -> Response<Content> {
+    // Others cannot be written as HTTP has dates (RFC 9110 § 5.6.7): before 1970, and with five digits for the year.
+    let modified = modified.filter(|modified| {
+        let since = modified.duration_since(SystemTime::UNIX_EPOCH);
+        since.is_ok_and(|since| since < YEAR_10000)
+    });
     let etag = modified.and_then(|modified| tag(modified, length));
     let mut answer = Response::new(Content::Text(Bytes::new()));
     let headers = answer.headers_mut();
