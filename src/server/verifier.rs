@@ -63,16 +63,21 @@ struct Waiter(IpAddr);
 
 impl Waiter {
     fn begin(ip: IpAddr) -> Result<Waiter, Refusal> {
+        // One client has as many IPv6 addresses as it likes, of one network.
+        let ip = match ip {
+            IpAddr::V6(six) => IpAddr::V6((six.to_bits() >> 64 << 64).into()),
+            four => four,
+        };
         let mut waiters = WAITERS.lock();
         let total: usize = waiters.values().sum();
-        let own = waiters.entry(ip).or_default();
-        if total >= WAITING || *own >= WAITING_OF_ONE {
+        let own = waiters.get(&ip).copied().unwrap_or(0);
+        if total >= WAITING || own >= WAITING_OF_ONE {
             let message = "too many passwords are being verified";
             return Err(Refusal::new(503, message)
                 .with("Retry-After", "2")
                 .because("auth"));
         }
-        *own += 1;
+        waiters.insert(ip, own + 1);
         Ok(Waiter(ip))
     }
 }
@@ -137,5 +142,29 @@ impl Fitted {
             self.marks.clear();
         }
         self.marks.insert(mark, Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_who_find_no_place_leave_nothing_behind() {
+        let address = |number: u32| IpAddr::V4(number.into());
+        let begin = |number| Waiter::begin(address(number));
+        let waiting: Vec<Waiter> = (0..WAITING as u32)
+            .map(|number| begin(number / WAITING_OF_ONE as u32).ok().unwrap())
+            .collect();
+        for number in 0..1000 {
+            assert!(begin(1000 + number).is_err());
+        }
+        assert_eq!(WAITERS.lock().len(), WAITING / WAITING_OF_ONE);
+        drop(waiting);
+        assert!(WAITERS.lock().is_empty());
+        // A network of IPv6 is one client.
+        let six = |last: u128| Waiter::begin(IpAddr::V6((1 << 120 | last).into()));
+        let waiting: Vec<_> = (0..WAITING_OF_ONE as u128).map(six).collect();
+        assert!(waiting.iter().all(Result::is_ok) && six(99).is_err());
     }
 }
