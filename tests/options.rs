@@ -258,14 +258,27 @@ mod server {
         let server =
             Server::start(json!({"auth": {"bearer": ["token"], "basic": {"user": "password"}}}));
         let status = |header: &str| answer(server.port, "/", header).status;
-        let refused = answer(server.port, "/", "");
-        assert_eq!(refused.status, 401);
-        assert!(refused.header("www-authenticate").is_some());
+        let without = answer(server.port, "/", "");
+        assert_eq!(without.status, 401);
+        assert!(without.header("www-authenticate").is_some());
         assert_eq!(status("Authorization: Bearer token\r\n"), 101);
         assert_eq!(status("authorization: bearer token\r\n"), 101);
         assert_eq!(status("Authorization: Bearer toke\r\n"), 401);
         assert_eq!(status("Authorization: Basic dXNlcjpwYXNzd29yZA==\r\n"), 101);
         assert_eq!(status("Authorization: Basic dXNlcjp3cm9uZw==\r\n"), 401);
+        // A table that was not filled lets nobody in: it is an error.
+        for empty in [
+            json!({"bearer": []}),
+            json!({"bearer": ""}),
+            json!({"basic": {}}),
+            json!({"bearer": "token", "basic": {}}),
+        ] {
+            let error = refused(wsplug_server_create, json!({"port": 0, "auth": empty}));
+            let message = error["message"].as_str().unwrap();
+            assert!(message.contains("leave it out"), "{empty}: {message}");
+        }
+        let open = Server::start(json!({"auth": {}}));
+        assert_eq!(answer(open.port, "/", "").status, 101);
     }
 
     #[test]
@@ -589,6 +602,21 @@ mod server {
         assert_eq!(ask("POST", "/health").status, 405);
         assert_eq!(ask("GET", "/chat").status, 426);
         assert_eq!(answer(server.port, "/chat", "").status, 101);
+        let several = Server::start(json!({"health": ["/up", "/état"], "metrics": ["/m", "/n"]}));
+        for (path, status) in [
+            ("/up", 200),
+            ("/%c3%a9tat", 200),
+            ("/m", 200),
+            ("/n", 200),
+            ("/o", 426),
+        ] {
+            let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+            assert_eq!(
+                Peer::http(several.port, head).unwrap().status,
+                status,
+                "{path}"
+            );
+        }
         let denied = Server::start(json!({"health": "/", "deny": ["127.0.0.1"]}));
         let head = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
         assert_eq!(Peer::http(denied.port, head).unwrap().status, 403);

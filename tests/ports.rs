@@ -217,3 +217,36 @@ fn a_second_process_takes_a_port_over_with_reuse_port() {
     old.finish();
     new.finish();
 }
+
+#[test]
+fn a_path_is_found_however_it_is_written() {
+    let scene = Scene::new();
+    let one = scene.server(json!({"path": "/météo", "files": {"/": env!("CARGO_TARGET_TMPDIR")}}));
+    let two = beside(&scene, one, json!({"paths": ["/two words", "/%7Ethree"]}));
+    for (path, server) in [
+        ("/m%C3%A9t%C3%A9o", one),
+        ("/m%c3%a9t%c3%a9o?x", one),
+        ("/two%20words", two),
+        ("/~three", two),
+        ("/%7ethree", two),
+    ] {
+        assert_eq!(
+            connect(&scene, one.port, "localhost", path).1,
+            server.reference
+        );
+    }
+    assert_eq!(status(one.port, "localhost", "/two%2Fwords"), 404);
+    // So does a client of our own.
+    let url = format!("ws://127.0.0.1:{}/météo", one.port);
+    let client = scene.client(json!({"url": url}));
+    ask!(scene.host, "client_start", client, "{}").ok();
+    for wrong in ["/a?b", "a#b"] {
+        let options = json!({"port": 0, "path": wrong});
+        ask!(scene.host, "server_create", options).fails(INVALID_OPTIONS, &["path", wrong]);
+    }
+    let again = json!({"port": one.port, "path": "/m%C3%A9t%C3%A9o"});
+    let again = ask!(scene.host, "server_create", again).ok().reference;
+    ask!(scene.host, "server_start", again, "{}").fails(NETWORK, &["in use there by server"]);
+    ask!(scene.host, "server_clear", again).ok();
+    scene.finish();
+}

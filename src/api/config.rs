@@ -20,7 +20,7 @@ use crate::events::{CreditLimits, Tag};
 use crate::protocol::head::Limits as HeadLimits;
 use crate::protocol::proxy::{Choice, Environment};
 use crate::protocol::receiver::Limits;
-use crate::protocol::url::Url;
+use crate::protocol::url::{Url, normal_path};
 use crate::protocol::{Role, close};
 use crate::registry::RefMap;
 use crate::server;
@@ -66,7 +66,7 @@ impl Config<ServerOptions> {
     /// What may wait to be sent, from now on.
     pub fn limit_budget(&self) {
         if let Some(budget) = &self.budget {
-            budget.limit_to(self.own.send_budget.0 as usize);
+            budget.limit_to(self.own.send_budget.size());
         }
     }
 
@@ -94,7 +94,7 @@ impl Config<ServerOptions> {
             max_connections: own.max_connections.0 as usize,
             max_per_ip: own.max_per_ip.0 as usize,
             hosts: own.hosts.0.clone(),
-            paths: own.paths.0.clone(),
+            paths: normal(Some(&own.paths)),
             origins: own.origins.clone(),
             protocols: own.protocols.0.clone(),
             requires_protocol: own.require_protocol,
@@ -111,8 +111,8 @@ impl Config<ServerOptions> {
                 .map(|(path, target)| server::Mount::new(path, target))
                 .collect(),
             file_headers: own.file_headers.0.clone(),
-            health: first(&own.health),
-            metrics: first(&own.metrics),
+            health: normal(own.health.as_ref()),
+            metrics: normal(own.metrics.as_ref()),
             cors: own.cors.clone(),
             topics: own.topics.0.clone(),
             settings: self.settings(false),
@@ -359,8 +359,10 @@ impl<T: Options> Config<T> {
     }
 }
 
-fn first(paths: &Option<Paths>) -> Option<String> {
-    paths.as_ref().and_then(|paths| paths.0.first().cloned())
+/// Paths as they are compared.
+fn normal(paths: Option<&Paths>) -> Vec<String> {
+    let paths = paths.into_iter().flat_map(|paths| &paths.0);
+    paths.map(|path| normal_path(path)).collect()
 }
 
 fn millis<const MIN: i64, const MAX: i64>(number: Int<MIN, MAX>) -> Duration {

@@ -28,7 +28,7 @@ fn try_init(options: &str) -> Result<Map<String, serde_json::Value>> {
     let mut options = InitOptions::default();
     options.apply(&given)?;
     library::init(options.threads.0 as usize)?;
-    PROCESS_BUDGET.limit_to(options.send_budget.0 as usize);
+    PROCESS_BUDGET.limit_to(options.send_budget.size());
     hub().set_dispatch(
         options.dispatch,
         options.affinity,

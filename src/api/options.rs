@@ -129,7 +129,7 @@ options! {
         "reusePort" reuse_port: bool = false;
         /// Open connections; more are answered with 503. Never more than the process's limit of open files less 64.
         "maxConnections" max_connections: Int<1, 10_000_000> = Int(10_000);
-        /// Connections from one address; beyond: 503. 0: no limit.
+        /// Connections from one address; beyond: 503. 0: no limit. Each IPv6 address counts by itself, of which one client may have many.
         "maxPerIp" max_per_ip: Int<0, 10_000_000> = Int(0);
         /// Handshakes under way; beyond, the oldest of them is closed unanswered.
         "maxPendingHandshakes" max_pending: Int<1, 10_000_000> = Int(1000);
@@ -147,7 +147,7 @@ options! {
         "protocols" protocols: Protocols = Protocols::default();
         /// Refuses clients that offer none of `protocols`, with 400.
         "requireProtocol" require_protocol: bool = false;
-        /// Who may connect at all: bearer tokens, or users with passwords; others get 401. A password that begins as a hash of argon2 or bcrypt does ("$argon2id$", "$2b$") is one. {} is everybody. Never shown in replies.
+        /// Who may connect at all: bearer tokens, or users with passwords; others get 401. A password that begins as a hash of argon2 or bcrypt does ("$argon2id$", "$2b$") is one. {} is everybody; a scheme without an entry is an error. Never shown in replies.
         "auth" auth: Auth = Auth::default();
         /// Addresses and networks from which clients may come, such as "10.0.0.0/8"; others get 403. [] is every one.
         "allow" allow: Networks = Networks::default();
@@ -155,7 +155,7 @@ options! {
         "deny" deny: Networks = Networks::default();
         /// Addresses and networks of proxies that are believed when they say whom they pass on, in X-Forwarded-For or Forwarded (RFC 7239) and X-Forwarded-Proto: `remoteIp`, `tls`, `allow`, `deny` and `maxPerIp` are then about the client. What others say is not looked at.
         "trustedProxies" trusted_proxies: Networks = Networks::default();
-        /// The proxies of `trustedProxies` begin each connection with the header of the PROXY protocol, version 1 or 2; without it they get 400.
+        /// The proxies of `trustedProxies` begin each connection with the header of the PROXY protocol, version 1 or 2; without it they are closed unanswered.
         "proxyProtocol" proxy_protocol: bool = false;
         /// "rules": who fits the options is let in. "ask": the host is asked by a "request" event besides, and answers with wsplug_client_accept or wsplug_client_reject.
         "admission" admission: Admission = Admission::Rules;
@@ -173,9 +173,9 @@ options! {
         "files" files: Files = Files::default();
         /// Header fields of each answer with a file, instead of those of the same name that it would have: {"Cache-Control":"max-age=3600"}.
         "fileHeaders" file_headers: HeaderFields = HeaderFields::default();
-        /// A path at which plain GETs and HEADs are answered with 200 as long as the server is started.
+        /// The path, or paths, at which plain GETs and HEADs are answered with 200 as long as the server is started.
         "health" health: Option<Paths> = None;
-        /// A path at which plain GETs are answered with the server's counters, as Prometheus reads them. Where `auth` is set, only for who may connect.
+        /// The path, or paths, at which plain GETs are answered with the server's counters, as Prometheus reads them. Where `auth` is set, only for who may connect.
         "metrics" metrics: Option<Paths> = None;
         /// Whose browser pages may read, by fetch, what `files`, `health` and `metrics` answer: "*" (all), or a list of origins. [] is only those of this host and port.
         "cors" cors: Origins = Origins::List(Vec::new());

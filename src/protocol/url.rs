@@ -375,8 +375,38 @@ fn check_zone(zone: &str) -> Result<(), String> {
 pub(super) fn encode_target(text: &str, position: usize) -> Result<String, String> {
     check_percent(text, position)?;
     let slash = if text.starts_with('/') { "" } else { "/" };
-    // What RFC 3986 has no place for is encoded, as browsers do.
-    Ok(format!("{slash}{}", encoded(text, br#""<>\^`{|}"#)))
+    Ok(format!("{slash}{}", encoded(text, NO_PLACE)))
+}
+
+/// What RFC 3986 has no place for in a path or query, and browsers encode.
+const NO_PLACE: &[u8] = br#""<>\^`{|}"#;
+
+/// A path in the one form that all have which mean the same (RFC 3986 § 6.2.2): what must be encoded is, in capital digits, and
+/// what need not be is not.
+pub fn normal_path(path: &str) -> String {
+    let path = encoded(path, NO_PLACE);
+    let mut normal = String::with_capacity(path.len());
+    let mut rest = path.as_str();
+    while let Some((before, behind)) = rest.split_once('%') {
+        normal.push_str(before);
+        let mut digits = behind.bytes();
+        let code = hex(digits.next()).zip(hex(digits.next()));
+        rest = match code.map(|(high, low)| high << 4 | low) {
+            Some(byte) if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
+                normal.push(char::from(byte));
+                &behind[2..]
+            }
+            Some(byte) => {
+                write!(normal, "%{byte:02X}").expect("a String takes everything");
+                &behind[2..]
+            }
+            None => {
+                normal.push('%');
+                behind
+            }
+        };
+    }
+    normal + rest
 }
 
 fn encoded(text: &str, special: &[u8]) -> String {
@@ -658,5 +688,27 @@ mod tests {
         assert_eq!(credentials("ws://@a/"), None);
         assert_eq!(credentials("ws://u@a/"), Some(b"u:".to_vec()));
         assert_eq!(credentials("ws://u:p%40%3aq@a/"), Some(b"u:p@:q".to_vec()));
+    }
+
+    #[test]
+    fn paths_that_mean_the_same_have_one_form() {
+        for (path, normal) in [
+            ("/chat", "/chat"),
+            ("/m\u{e9}t\u{e9}o", "/m%C3%A9t%C3%A9o"),
+            ("/m%c3%a9t%c3%A9o", "/m%C3%A9t%C3%A9o"),
+            ("/a b", "/a%20b"),
+            ("/%7Euser/%41", "/~user/A"),
+            // These are other paths.
+            ("/a%2Fb", "/a%2Fb"),
+            ("/a%2fb", "/a%2Fb"),
+            ("/100%", "/100%"),
+            ("/%zz", "/%zz"),
+            ("/%", "/%"),
+            ("/%4", "/%4"),
+            ("/%%41", "/%A"),
+        ] {
+            assert_eq!(normal_path(path), normal, "{path}");
+            assert_eq!(normal_path(normal), normal, "{path}");
+        }
     }
 }

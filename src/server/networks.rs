@@ -91,7 +91,8 @@ impl Caller {
                 return Err(Refusal::new(400, message).because("proxy"));
             }
         }
-        let mut caller = by_standard.or(by_list).unwrap_or(self);
+        // Of Forwarded beside it, not even the proxy's own words may be more than an echo of the client's.
+        let mut caller = by_list.or(by_standard).unwrap_or(self);
         // The last one was added by the proxy that we trust.
         if let Some(scheme) = headers.token_list("X-Forwarded-Proto").last() {
             caller.is_secure = is_secure_scheme(scheme);
@@ -292,7 +293,13 @@ mod tests {
         );
         assert_eq!(ip("10.0.0.1:1", name, "for=_gazonk"), "10.0.0.1");
         // Behind what the client wrote, whatever that is, comes what the proxy has added to the line.
-        for own in ["for=6.6.6.6;x=\"\\\"\"", "for=\"\\\"\"", "for=6.6.6.6,", ",", "a=b"] {
+        for own in [
+            "for=6.6.6.6;x=\"\\\"\"",
+            "for=\"\\\"\"",
+            "for=6.6.6.6,",
+            ",",
+            "a=b",
+        ] {
             let line = format!("{own}, for=1.2.3.4");
             assert_eq!(ip("10.0.0.1:1", name, &line), "1.2.3.4", "{own}");
         }

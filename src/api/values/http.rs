@@ -42,6 +42,12 @@ impl OptionValue for Paths {
             if !path.starts_with('/') {
                 path.insert(0, '/');
             }
+            // Paths are compared without the query, and no request has a fragment.
+            if path.contains(['?', '#']) {
+                return Err(format!(
+                    "must be paths without \"?\" and \"#\", not \"{path}\""
+                ));
+            }
         }
         Ok(Paths(paths))
     }
@@ -224,6 +230,13 @@ impl OptionValue for Networks {
     }
 }
 
+/// What an empty list means: a table that was not filled must not let everybody in.
+fn nobody(scheme: &str, what: &str) -> String {
+    format!(
+        "has \"{scheme}\" without a {what}; leave it out, or auth as {{}}, if everybody may connect"
+    )
+}
+
 /// Who decides which clients are let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
@@ -266,6 +279,9 @@ impl OptionValue for Auth {
                 "bearer" => {
                     auth.bearer = texts(secrets, None)
                         .ok_or("\"bearer\" must be a token or an array of tokens")?;
+                    if auth.bearer.is_empty() {
+                        return Err(nobody("bearer", "token"));
+                    }
                 }
                 "basic" => {
                     let users = secrets
@@ -279,6 +295,9 @@ impl OptionValue for Auth {
                             format!("has a hash of \"{user}\" that cannot be used: {problem}")
                         })?;
                         auth.basic.push((user.clone(), password));
+                    }
+                    if auth.basic.is_empty() {
+                        return Err(nobody("basic", "user"));
                     }
                 }
                 other => {

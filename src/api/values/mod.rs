@@ -116,6 +116,13 @@ pub struct Int<const MIN: i64, const MAX: i64>(pub i64);
 /// What an `int32_t` holds.
 pub type Int32 = Int<{ i32::MIN as i64 }, { i32::MAX as i64 }>;
 
+impl<const MIN: i64, const MAX: i64> Int<MIN, MAX> {
+    /// As a size in memory; beyond what this machine has, all that it has.
+    pub fn size(&self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
 impl<const MIN: i64, const MAX: i64> OptionValue for Int<MIN, MAX> {
     fn read(value: &Value) -> Result<Self, String> {
         // Hosts without integers write 8080.0.
