@@ -184,19 +184,19 @@ fn start(client: i32, options: &str) -> Result<Map<String, Value>> {
             client.client
         )));
     }
-    let plan = {
+    let mut changed = config.lock().clone();
+    apply(&mut changed, &given)?;
+    // Certificates are read without the lock.
+    let plan = changed.plan()?;
+    {
         let mut config = config.lock();
-        let mut changed = config.clone();
-        apply(&mut changed, &given)?;
-        let plan = changed.plan()?;
         names::change(client.client, &config.own.name, &changed.own.name)?;
-        *config = changed;
+        apply(&mut config, &given)?;
         client
             .source
             .channel()
             .set_tag(config.tag(), config.credit());
-        plan
-    };
+    }
     let uri = plan.target.url.target.clone();
     let url = plan.target.url.to_string();
     let patience = plan.timeout + GRACE;

@@ -101,15 +101,21 @@ impl Queue {
     /// There is a connection, on which nobody else has sent yet but what every connection begins with.
     pub fn connect(&self, connection: &Arc<Connection>) {
         let mut state = self.state.lock();
+        let mut problems = Vec::new();
         for kept in &mut state.kept {
             match connection.send_first(kept.kind, &kept.payload, kept.receipt.as_ref()) {
                 Ok(sent) => kept.end = sent.end,
                 // It stays, and is reported in the end.
-                Err(error) => log::error!("client {}: {error}", self.client),
+                Err(error) => problems.push(error),
             }
         }
         state.given = state.kept.len();
         state.connection = Some(connection.clone());
+        // The host's code runs without the lock.
+        drop(state);
+        for problem in problems {
+            log::error!("client {}: {problem}", self.client);
+        }
     }
 
     /// The connection has ended, or was never used. Returns what is left if there will be no other.

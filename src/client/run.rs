@@ -270,6 +270,8 @@ impl Owner for Link {
 
     fn closed(&self, _: i32) {}
 
+    fn ended(&self, _: i32) {}
+
     fn broadcasts(&self) -> Option<Arc<Broadcasts>> {
         None
     }

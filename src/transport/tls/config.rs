@@ -210,11 +210,13 @@ fn system() -> Result<Arc<RootCertStore>, String> {
             "caFile: the system's store of authorities cannot be used: {problems}"
         ));
     }
+    let roots = Arc::new(roots);
+    *system = Some((Instant::now(), roots.clone()));
+    // The host's code runs without the lock.
+    drop(system);
     for error in found.errors {
         log::warn!("the system's store of authorities: {error}");
     }
-    let roots = Arc::new(roots);
-    *system = Some((Instant::now(), roots.clone()));
     Ok(roots)
 }
 
