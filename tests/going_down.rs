@@ -10,7 +10,7 @@ mod host;
 mod scene;
 
 use adversary::{Frame, PROMPTLY, Peer, TEXT, request};
-use host::{Host, OK, WATCHDOG, WRONG_STATE, soon};
+use host::{Host, OK, UNKNOWN_REF, WATCHDOG, WRONG_STATE, soon};
 use scene::{Scene, Server};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, TcpStream};
@@ -298,6 +298,101 @@ fn a_server_may_be_started_again_while_it_is_drained() {
     assert_eq!(scene.info(server)["draining"], false);
     leave(new);
     scene.finish();
+}
+
+#[test]
+fn a_stop_waits_for_its_own_start_and_not_for_the_next() {
+    let scene = Scene::new();
+    let server = scene.server(json!({"interval": "1 h"}));
+    let (old, old_ref) = scene.peer(server);
+    let stop = scene.begin_stop(server, json!({"drain": true}));
+    assert!(soon(WATCHDOG, || scene.info(server)["draining"] == true));
+    let options = json!({"port": server.port});
+    ask!(scene.host, "server_start", server.reference, options).ok();
+    let (new, _) = scene.peer(server);
+    // The service is the new start's, whoever was there before.
+    let often = json!({"interval": 20});
+    ask!(scene.host, "server_set", server.reference, often).ok();
+    scene.host.server_event("service", server.reference);
+    leave(old);
+    scene.host.event("close", old_ref);
+    // Well before the deadline of 30 s.
+    scene.host.reply(&stop, PROMPTLY).ok();
+    assert_eq!(scene.info(server)["draining"], false);
+    leave(new);
+    scene.finish();
+}
+
+#[test]
+fn a_port_closes_when_only_drained_servers_are_left_there() {
+    let scene = Scene::new();
+    let chat = scene.server(json!({"paths": ["/"]}));
+    let news = scene.server(json!({"paths": ["/news"], "port": chat.port}));
+    let (mut peer, client) = scene.peer(chat);
+    scene.drain(chat, json!({}));
+    assert!(!is_refused(chat.port));
+    ask!(scene.host, "server_stop", news.reference, "{}").ok();
+    assert!(is_refused(chat.port));
+    scene.talks(&mut peer, client);
+    leave(peer);
+    assert!(soon(WATCHDOG, || scene.info(chat)["draining"] == false));
+    scene.finish();
+}
+
+/// A server whose start has to look a name up, which takes its time; the start's tag.
+fn starts_slowly(scene: &Scene, port: u16) -> (i32, String) {
+    ask!(scene.host, "name", "slow.test", 2000, "127.0.0.1").ok();
+    let options = json!({"host": "slow.test", "port": port});
+    let server = ask!(scene.host, "server_create", options).ok().reference;
+    (server, begin!(scene.host, "&server_start", server, "{}"))
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+#[test]
+fn a_start_that_meets_a_clear_leaves_no_server_behind() {
+    let scene = Scene::new();
+    let port = free_port();
+    let (server, start) = starts_slowly(&scene, port);
+    // Who only wants to look does not wait for the name.
+    let began = Instant::now();
+    ask!(scene.host, "info").ok();
+    ask!(scene.host, "server_clear", server).ok();
+    assert!(began.elapsed() < Duration::from_millis(1500));
+    let reply = scene.host.reply(&start, WATCHDOG);
+    assert_eq!(reply.status, UNKNOWN_REF, "{reply:?}");
+    assert!(is_refused(port));
+    let options = json!({"port": port});
+    let next = ask!(scene.host, "server_create", options).ok().reference;
+    ask!(scene.host, "server_start", next, "{}").ok();
+    ask!(scene.host, "server_clear", next).ok();
+    scene.finish();
+}
+
+#[test]
+fn a_start_that_meets_a_shutdown_leaves_no_server_behind() {
+    let host = Host::spawn();
+    ask!(host, "callbacks", "em").ok();
+    let port = free_port();
+    ask!(host, "name", "slow.test", 2000, "127.0.0.1").ok();
+    let options = json!({"host": "slow.test", "port": port});
+    let server = ask!(host, "server_create", options).ok().reference;
+    let start = begin!(host, "&server_start", server, "{}");
+    ask!(host, "shutdown", 5000).ok();
+    let reply = host.reply(&start, WATCHDOG);
+    assert!(
+        [UNKNOWN_REF, WRONG_STATE].contains(&reply.status),
+        "{reply:?}"
+    );
+    assert!(is_refused(port));
+    let options = json!({"port": port});
+    let next = ask!(host, "server_create", options).ok().reference;
+    ask!(host, "server_start", next, "{}").ok();
+    ask!(host, "shutdown", 5000).ok();
+    host.leave();
 }
 
 #[test]

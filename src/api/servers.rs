@@ -127,17 +127,19 @@ fn start(server: i32, options: &str) -> Result<Map<String, Value>> {
             server.server
         )));
     }
-    let (plan, host) = {
+    let mut changed = config.lock().clone();
+    changed.apply(&given)?;
+    changed.own.unite_paths();
+    changed.own.check()?;
+    // Certificates are read without the lock.
+    let plan = changed.plan()?;
+    let host = changed.own.host;
+    {
         let mut config = config.lock();
-        let mut changed = config.clone();
-        changed.apply(&given)?;
-        changed.own.unite_paths();
-        changed.own.check()?;
-        let plan = changed.plan()?;
-        *config = changed;
+        config.apply(&given)?;
+        config.own.unite_paths();
         put_in_force(&server, &config);
-        (plan, config.own.host.clone())
-    };
+    }
     let port = server.start(plan, threads)?;
     let mut reply = Map::new();
     reply.insert("success".into(), true.into());
@@ -270,14 +272,14 @@ fn drain(server: &Server, code: u16, reason: String, time: Duration, patience: O
         reason,
     });
     let Some(patience) = patience else { return };
-    if !server.await_end(at + patience) {
+    if !server.await_end(&sessions, at + patience) {
         for connection in sessions
             .iter()
             .flat_map(|session| server.connections_of(session))
         {
             connection.abort();
         }
-        server.await_end(Instant::now() + GRACE);
+        server.await_end(&sessions, Instant::now() + GRACE);
     }
 }
 
@@ -293,11 +295,11 @@ fn close(
     let now = Instant::now();
     match (patience, time) {
         (Some(patience), time) => {
-            if !server.await_end(now + time.unwrap_or(patience)) {
+            if !server.await_end(&[], now + time.unwrap_or(patience)) {
                 for connection in &connections {
                     connection.abort();
                 }
-                server.await_end(Instant::now() + GRACE);
+                server.await_end(&[], Instant::now() + GRACE);
             }
         }
         // Fails where the library is shutting down, which has a deadline of its own.
@@ -412,7 +414,18 @@ fn clear(server: i32) -> Result<Map<String, Value>> {
         .remove(server)
         .ok_or_else(|| Error::unknown_ref("server", server))?;
     let reason = "the server was cleared";
-    let connections = server.stop(close::GOING_AWAY, reason);
+    // A callback may be asking the host about them at this moment.
+    let asking = library::PEERS
+        .all()
+        .into_iter()
+        .filter_map(|peer| match peer {
+            Peer::Asking(question) => Some(question.source.clone()),
+            _ => None,
+        });
+    let asking: Vec<_> = asking
+        .filter(|source| Arc::ptr_eq(source.channel(), server.source.channel()))
+        .collect();
+    let connections = server.stop_for_good(close::GOING_AWAY, reason);
     for connection in &connections {
         library::PEERS.remove(connection.client);
     }
@@ -420,6 +433,7 @@ fn clear(server: i32) -> Result<Map<String, Value>> {
         .iter()
         .map(|connection| connection.source.clone())
         .collect();
+    sources.extend(asking);
     sources.push(server.source.clone());
     retire_all(server.source.channel(), sources, close::GOING_AWAY, reason);
     Ok(Map::new())

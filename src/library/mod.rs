@@ -127,14 +127,14 @@ pub fn shutdown(timeout: Duration) -> Result<Status> {
         })
         .collect();
     for server in &servers {
-        server.stop(close::GOING_AWAY, "the server is shutting down");
+        server.stop_for_good(close::GOING_AWAY, "the server is shutting down");
     }
     for client in &clients {
         client.stop_for_good(close::GOING_AWAY, "the client is shutting down");
     }
     let mut is_closed = true;
     for server in &servers {
-        is_closed &= server.await_end(deadline);
+        is_closed &= server.await_end(&[], deadline);
     }
     for client in &clients {
         is_closed &= client.await_end(deadline);

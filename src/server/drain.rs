@@ -67,8 +67,8 @@ impl Server {
         sessions
             .draining
             .retain(|draining| !Arc::ptr_eq(&draining.session, session));
+        sessions.end(session.clone(), port);
         drop(sessions);
-        self.end(session, port);
         for connection in self.connections_of(session) {
             connection.close(code, reason);
         }

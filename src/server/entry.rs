@@ -31,7 +31,7 @@ impl Visit {
         mut rest: Vec<u8>,
     ) {
         // From now on the server waits for this socket where it waits for its end, not the port.
-        self.socket = session.server.sockets.count();
+        self.socket = session.sockets.count();
         let check = async {
             let admitted = admission::admit(&session, &request, &upgrade, &self.caller).await;
             // Not before the host has credit for one more event.

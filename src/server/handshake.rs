@@ -33,24 +33,20 @@ pub async fn run(port: Arc<Port>, mut stream: Stream, socket: SocketGuard, pendi
                 caller.port = origin.port();
             }
             Some(None) => {}
-            None => return,
+            None => return too_late(&port, deadline),
         }
     }
     if let Some(config) = &port.entrance.tls {
         let secured = Box::pin(secure(&port, stream, config));
         match limited(&port, &mut pending, deadline, secured).await {
             Some(secured) => stream = secured,
-            None => return,
+            None => return too_late(&port, deadline),
         }
     }
     let mut bytes = Vec::new();
     let request = read_request(&stream, &port, &mut bytes);
     let Some(heard) = limited(&port, &mut pending, deadline, request).await else {
-        // Whoever leaves by itself was not refused.
-        if Instant::now() >= deadline {
-            port.refused("handshakeTimeout");
-        }
-        return;
+        return too_late(&port, deadline);
     };
     let visit = Visit {
         port,
@@ -64,10 +60,18 @@ pub async fn run(port: Arc<Port>, mut stream: Stream, socket: SocketGuard, pendi
     Box::pin(visit.attend(heard, bytes)).await;
 }
 
+/// Counts one who has come no further in time; whoever leaves by itself was not refused.
+fn too_late(port: &Port, deadline: Instant) {
+    if Instant::now() >= deadline {
+        port.refused("handshakeTimeout");
+    }
+}
+
 /// What a trusted proxy says of whom it connects. None: nothing that can be used.
 async fn introduce(port: &Port, stream: &Stream) -> Option<Origin> {
     let told = proxied::read(stream).await;
     told.inspect_err(|problem| {
+        port.refused("proxyProtocol");
         let (number, peer) = (port.number, stream.peer());
         log::info!("port {number}: {peer}: the PROXY protocol's header cannot be used: {problem}");
     })

@@ -30,7 +30,7 @@ use crate::connection::{Audience, Broadcasts, Connection, End, Owner, Settings};
 use crate::error::{Error, Result, Unsent};
 use crate::events::Source;
 use crate::protocol::upgrade::Origins;
-use crate::transport::{Threads, spawn_on};
+use crate::transport::{self, Threads, spawn_on};
 
 pub use auth::{Auth, Password};
 use drain::Draining;
@@ -87,10 +87,10 @@ pub struct Plan {
     pub files: Vec<Mount>,
     /// Further header fields of these answers.
     pub file_headers: Vec<(String, String)>,
-    /// The path that tells whether the server is there.
-    pub health: Option<String>,
-    /// The path that tells what the server has counted.
-    pub metrics: Option<String>,
+    /// The paths that tell whether the server is there.
+    pub health: Vec<String>,
+    /// The paths that tell what the server has counted.
+    pub metrics: Vec<String>,
     /// Which pages of elsewhere may read what plain GETs are answered with.
     pub cors: Origins,
     /// To what each new client is subscribed.
@@ -151,6 +151,8 @@ pub trait Registrar: Send + Sync {
 #[derive(Default)]
 struct Clients {
     by_ref: BTreeMap<i32, (Arc<Connection>, Seat)>,
+    /// Those that the host has been told the end of, and that may still send or read something.
+    leaving: BTreeMap<i32, Arc<Connection>>,
     /// All of them, as long as none comes or goes.
     everybody: Option<Arc<Audience>>,
 }
@@ -161,9 +163,12 @@ impl Clients {
         self.by_ref.insert(connection.client, (connection, seat));
     }
 
-    fn remove(&mut self, client: i32) -> Option<(Arc<Connection>, Seat)> {
+    /// The seat is free.
+    fn leave(&mut self, client: i32) {
         self.everybody = None;
-        self.by_ref.remove(&client)
+        if let Some((connection, _)) = self.by_ref.remove(&client) {
+            self.leaving.insert(client, connection);
+        }
     }
 
     fn all(&self) -> Vec<Arc<Connection>> {
@@ -188,10 +193,6 @@ pub struct Server {
     service: Service,
     /// Whether new clients are refused for now.
     pub is_blocked: AtomicBool,
-    /// Sockets of all sessions that have not ended.
-    sockets: Arc<Sockets>,
-    /// Ports that were closed and on which there may still be sockets.
-    closed: Mutex<Vec<Arc<Port>>>,
 }
 
 /// A server's starts that are not over.
@@ -201,6 +202,31 @@ struct Sessions {
     current: Option<(Arc<Session>, Arc<Port>)>,
     /// Those that do not any more.
     draining: Vec<Draining>,
+    /// The sockets of those that were stopped, and of the ports that were closed with them, as long as some may be open.
+    stopped: Vec<Arc<Sockets>>,
+    /// The ref is gone: there is no further start.
+    is_over: bool,
+}
+
+impl Sessions {
+    /// The youngest of those that are not stopped.
+    fn newest(&self) -> Option<&Arc<Session>> {
+        let current = self.current.as_ref().map(|(session, _)| session);
+        current.or_else(|| self.draining.last().map(|draining| &draining.session))
+    }
+}
+
+impl Sessions {
+    /// Handshakes under way end now; what is admitted is in the list of clients.
+    fn end(&mut self, session: Arc<Session>, port: Arc<Port>) {
+        session.stop();
+        port.leave(&session);
+        self.stopped.retain(|sockets| !sockets.are_closed());
+        self.stopped.push(session.sockets.clone());
+        if port.is_closed() {
+            self.stopped.push(port.sockets.clone());
+        }
+    }
 }
 
 impl Server {
@@ -217,26 +243,30 @@ impl Server {
             tally: Tally::default(),
             service: Service::default(),
             is_blocked: AtomicBool::new(false),
-            sockets: Arc::default(),
-            closed: Mutex::default(),
         })
     }
 
     /// Listens, in the caller's thread, and returns the port.
     pub fn start(self: &Arc<Self>, plan: Plan, threads: Arc<Threads>) -> Result<u16> {
+        // Without the lock: a name may take its time.
+        let addresses = transport::addresses(&plan.host, plan.port).map_err(Error::network)?;
         let mut sessions = self.sessions.lock();
+        if sessions.is_over {
+            return Err(Error::unknown_ref("server", self.server));
+        }
         if sessions.current.is_some() {
             return Err(Error::wrong_state(format!(
                 "server {} is started already",
                 self.server
             )));
         }
-        let (host, number) = (plan.host.clone(), plan.port);
         let session = Session::new(self.clone(), plan);
-        let port = Port::join(&session, &host, number, &threads)?;
+        let port = Port::join(&session, addresses, &threads)?;
         let number = port.number;
         spawn_on(threads.next(), service::run(session.clone()));
         sessions.current = Some((session, port));
+        // The service is this start's from now on.
+        self.service.tell();
         Ok(number)
     }
 
@@ -250,20 +280,34 @@ impl Server {
         self.sessions.lock().current.is_some()
     }
 
-    /// Whether it takes no new clients and waits for those that are there.
-    pub fn is_draining(&self) -> bool {
-        !self.sessions.lock().draining.is_empty()
+    /// Whether this is the youngest of its starts that are not stopped.
+    fn is_newest(&self, session: &Arc<Session>) -> bool {
+        let sessions = self.sessions.lock();
+        sessions
+            .newest()
+            .is_some_and(|newest| Arc::ptr_eq(newest, session))
     }
 
     /// Stops listening at once and begins to close every connection; those that are there.
     pub fn stop(&self, code: u16, reason: &str) -> Vec<Arc<Connection>> {
-        let Sessions { current, draining } = std::mem::take(&mut *self.sessions.lock());
-        let draining = draining
-            .into_iter()
-            .map(|draining| (draining.session, draining.port));
-        for (session, port) in draining.chain(current) {
-            self.end(&session, port);
+        self.end_all(false, code, reason)
+    }
+
+    /// The same, and it is never started again.
+    pub fn stop_for_good(&self, code: u16, reason: &str) -> Vec<Arc<Connection>> {
+        self.end_all(true, code, reason)
+    }
+
+    fn end_all(&self, for_good: bool, code: u16, reason: &str) -> Vec<Arc<Connection>> {
+        let mut sessions = self.sessions.lock();
+        sessions.is_over |= for_good;
+        let draining = std::mem::take(&mut sessions.draining).into_iter();
+        let draining = draining.map(|draining| (draining.session, draining.port));
+        let ended: Vec<_> = draining.chain(sessions.current.take()).collect();
+        for (session, port) in ended {
+            sessions.end(session, port);
         }
+        drop(sessions);
         let connections = self.connections();
         for connection in &connections {
             connection.close(code, reason);
@@ -271,22 +315,14 @@ impl Server {
         connections
     }
 
-    /// Handshakes under way end now; what is admitted is in the list of clients.
-    fn end(&self, session: &Arc<Session>, port: Arc<Port>) {
-        session.stop();
-        port.leave(session);
-        if port.is_closed() {
-            let mut closed = self.closed.lock();
-            closed.retain(|port| !port.sockets.are_closed());
-            closed.push(port);
-        }
-    }
-
-    /// Waits until every socket is closed; false at the deadline.
-    pub fn await_end(&self, deadline: Instant) -> bool {
-        let closed = self.closed.lock().clone();
-        let are_quiet = closed.iter().all(|port| port.sockets.await_end(deadline));
-        self.sockets.await_end(deadline) && are_quiet
+    /// Waits until every socket of the starts that were stopped, and of `draining` ones, is closed; false at the deadline.
+    pub fn await_end(&self, draining: &[Arc<Session>], deadline: Instant) -> bool {
+        let are_drained = draining
+            .iter()
+            .all(|session| session.sockets.await_end(deadline));
+        let stopped = self.sessions.lock().stopped.clone();
+        let are_closed = stopped.iter().all(|sockets| sockets.await_end(deadline));
+        are_drained && are_closed
     }
 
     /// Cuts what is left of these connections at the deadline.
@@ -336,9 +372,14 @@ impl Owner for Server {
     }
 
     fn closed(&self, client: i32) {
-        let removed = self.clients.lock().remove(client);
-        if let Some((connection, _)) = &removed {
-            self.tally.gone(connection);
+        self.clients.lock().leave(client);
+    }
+
+    fn ended(&self, client: i32) {
+        // Under the lock of those who count: it is either with the others or among those that are gone.
+        let mut clients = self.clients.lock();
+        if let Some(connection) = clients.leaving.remove(&client) {
+            self.tally.gone(&connection);
         }
     }
 

@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::log;
 use crate::protocol::head;
 use crate::protocol::head::Request;
+use crate::protocol::url::normal_path;
 use crate::transport::{self, Listener, Threads, spawn_on, tls};
 
 /// Every port on which a server of this process listens.
@@ -105,18 +106,15 @@ struct Handshakes {
 }
 
 impl Port {
-    /// Lets requests for `session` in at the addresses of `host`: at a port that is open already, or at a new one.
+    /// Lets requests for `session` in at these addresses: at a port that is open already, or at a new one.
     pub fn join(
         session: &Arc<Session>,
-        host: &str,
-        number: u16,
+        addresses: Vec<SocketAddr>,
         threads: &Arc<Threads>,
     ) -> Result<Arc<Port>> {
-        // Outside of the lock: a name may take its time.
-        let addresses = transport::addresses(host, number).map_err(Error::network)?;
         let mut ports = PORTS.lock();
         let known = ports.iter().find(|port| port.addresses == addresses);
-        if let Some(port) = known.filter(|_| number != 0) {
+        if let Some(port) = known {
             port.add(session)?;
             return Ok(port.clone());
         }
@@ -202,6 +200,9 @@ impl Port {
         };
         self.guests.lock().leave(session);
         if !is_last {
+            if !session.is_draining() {
+                self.close_to_strangers(&mut ports);
+            }
             return;
         }
         ports.retain(|port| !Arc::ptr_eq(port, self));
@@ -215,14 +216,22 @@ impl Port {
     pub fn drain(self: &Arc<Self>, session: &Arc<Session>) {
         let mut ports = PORTS.lock();
         session.drain(false);
+        if !self.close_to_strangers(&mut ports) {
+            session.drain(true);
+        }
+    }
+
+    /// Nobody new can connect where no server takes new clients; false if one does.
+    fn close_to_strangers(self: &Arc<Self>, ports: &mut Vec<Arc<Port>>) -> bool {
         if !self.is_drained() {
-            return session.drain(true);
+            return false;
         }
         ports.retain(|port| !Arc::ptr_eq(port, self));
         match self.entrance.reuse_port {
             true => self.listener.turn_away(),
             false => self.stop_listening(),
         }
+        true
     }
 
     /// Whether no server here takes new clients.
@@ -265,11 +274,11 @@ impl Port {
     /// The server that a WebSocket is for: an exact host counts more than any, an exact path more than any.
     pub fn route(&self, request: &Request) -> Option<Arc<Session>> {
         let host = request.host_name();
-        let path = request.path();
+        let path = normal_path(request.path());
         let members = self.members.lock();
         let fitting = members
             .iter()
-            .filter_map(|member| Some((member.plan.fit(&host, path)?, member)));
+            .filter_map(|member| Some((member.plan.fit(&host, &path)?, member)));
         fitting
             .max_by_key(|(fit, member)| (*fit, !member.is_draining()))
             .map(|(_, member)| member.clone())

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::Server;
@@ -24,7 +24,8 @@ pub struct Service {
     /// Milliseconds from the end of one "service" to the next; 0: none.
     interval: AtomicU64,
     asked: Mutex<VecDeque<(String, String)>>,
-    news: Arc<Notify>,
+    /// Something above is another, or another start is the newest.
+    news: watch::Sender<()>,
     /// Sessions with an interval of which the host was not told "stopped".
     owes_stopped: AtomicUsize,
 }
@@ -33,7 +34,12 @@ impl Service {
     /// From now on.
     pub fn set_interval(&self, interval: Duration) {
         self.interval.store(interval.as_millis() as u64, SeqCst);
-        self.news.notify_one();
+        self.tell();
+    }
+
+    /// Every start of the server looks again at what it has to do.
+    pub fn tell(&self) {
+        self.news.send_replace(());
     }
 
     fn interval(&self) -> Option<Duration> {
@@ -45,16 +51,19 @@ impl Service {
 impl Server {
     /// Queues a procedure for the server's own context.
     pub fn execute(&self, procedure: &str, params: &str) -> Result<()> {
-        if !self.is_started() && !self.is_draining() {
+        self.source.check_credit()?;
+        // Under the lock that a stop needs: what is queued before, the start that is stopped still serves.
+        let sessions = self.sessions.lock();
+        if sessions.newest().is_none() {
             return Err(Error::wrong_state(format!(
                 "server {} is not started",
                 self.server
             )));
         }
-        self.source.check_credit()?;
         let asked = (procedure.to_owned(), params.to_owned());
         self.service.asked.lock().push_back(asked);
-        self.service.news.notify_one();
+        drop(sessions);
+        self.service.tell();
         Ok(())
     }
 
@@ -69,23 +78,23 @@ impl Server {
 /// Runs from a start to the end of the last connection after its stop.
 pub async fn run(session: Arc<Session>) {
     let server = session.server.clone();
-    let socket = server.sockets.count();
+    let socket = session.sockets.count();
     let service = &server.service;
+    let mut news = service.news.subscribe();
     // The end of the callback, from which the next one is counted.
     let ended = Arc::new(Notify::new());
     let (mut is_running, mut owes_stopped) = (false, false);
     let mut since = Instant::now();
     loop {
         serve(&server);
-        let interval = service.interval();
+        // Once the server is started anew, its service is the new start's.
+        let interval = service.interval().filter(|_| server.is_newest(&session));
         if interval.is_some() && !owes_stopped {
             owes_stopped = true;
             service.owes_stopped.fetch_add(1, SeqCst);
         }
-        // Once the server is started anew, its service is the new start's.
-        let is_ours = !session.is_draining() || !server.is_started();
         let due = interval
-            .filter(|_| !is_running && is_ours)
+            .filter(|_| !is_running)
             .map(|interval| since + interval);
         let rest = async {
             match due {
@@ -96,7 +105,8 @@ pub async fn run(session: Arc<Session>) {
         tokio::select! {
             biased;
             () = session.stopped() => break,
-            () = service.news.notified() => {}
+            // Fails only if the sender is gone, which is the server's.
+            _ = news.changed() => {}
             () = ended.notified() => {
                 is_running = false;
                 since = Instant::now();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::task::{Poll, Waker};
+use std::task::{Wake, Waker};
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
@@ -27,10 +27,26 @@ pub struct Session {
     end: watch::Sender<bool>,
     seats: Mutex<Seats>,
     questions: AtomicUsize,
+    /// Its sockets that are not closed.
+    pub sockets: Arc<Sockets>,
     /// Told that no seat is taken any more.
     emptied: Notify,
     /// For the port that waits until the host has credit again.
     ticket: Mutex<Ticket>,
+    /// For all others who wait for that: they are listed as one, however many come and go.
+    credit: Arc<CreditNews>,
+}
+
+#[derive(Default)]
+struct CreditNews {
+    ticket: Mutex<Ticket>,
+    come: Notify,
+}
+
+impl Wake for CreditNews {
+    fn wake(self: Arc<Self>) {
+        self.come.notify_waiters();
+    }
 }
 
 impl Session {
@@ -44,8 +60,10 @@ impl Session {
             end: watch::Sender::new(false),
             seats: Mutex::new(Seats::default()),
             questions: AtomicUsize::new(0),
+            sockets: Arc::default(),
             emptied: Notify::new(),
             ticket: Mutex::new(Ticket::default()),
+            credit: Arc::default(),
         })
     }
 
@@ -93,17 +111,19 @@ impl Session {
         }
     }
 
-    /// Comes back once the host has credit for one more "open".
+    /// Comes back once the host has credit for one more event of the server.
     pub async fn credit(&self) {
-        let mut ticket = Ticket::default();
-        std::future::poll_fn(|context| {
-            let source = &self.server.source;
-            match source.is_used_up(context.waker(), &mut ticket) {
-                true => Poll::Pending,
-                false => Poll::Ready(()),
+        let waker = Waker::from(self.credit.clone());
+        let source = &self.server.source;
+        loop {
+            let mut come = std::pin::pin!(self.credit.come.notified());
+            // Before the look, so that nothing is missed behind it.
+            come.as_mut().enable();
+            if !source.is_used_up(&waker, &mut self.credit.ticket.lock()) {
+                return;
             }
-        })
-        .await;
+            come.await;
+        }
     }
 }
 

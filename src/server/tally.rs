@@ -2,7 +2,6 @@
 //! Does not know why anybody was refused.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use parking_lot::Mutex;
 
@@ -83,7 +82,12 @@ pub struct Report {
 impl Server {
     /// How it stands.
     pub fn report(&self) -> Report {
-        let connections: Vec<Arc<Connection>> = self.connections();
+        let (connections, gone) = {
+            let clients = self.clients.lock();
+            let mut connections = clients.all();
+            connections.extend(clients.leaving.values().cloned());
+            (connections, self.tally.0.lock().gone)
+        };
         let sessions = self.sessions.lock();
         let current = sessions.current.as_ref().map(|(_, port)| port);
         let ports = current
@@ -108,7 +112,7 @@ impl Server {
                 opened: counted.opened,
                 answered: counted.answered,
                 refused: counted.refused.clone(),
-                counters: counted.gone,
+                counters: gone,
                 unsent: Unsent {
                     messages: counted.unsent.0,
                     bytes: counted.unsent.1,

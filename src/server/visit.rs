@@ -70,7 +70,7 @@ impl Visit {
 
     /// Answers a request that was not let in. Where it is not known which server it was meant for, each of them hears of it.
     pub async fn refuse(
-        self,
+        mut self,
         session: Option<&Arc<Session>>,
         request: Option<&Request>,
         refusal: &Refusal,
@@ -79,7 +79,14 @@ impl Visit {
             Some(session) => vec![session.clone()],
             None => self.port.members(),
         };
-        tell_refused(&self.port, &self.caller, &told, request, refusal);
+        let telling = async {
+            tell_refused(&self.port, &self.caller, &told, request, refusal).await;
+            Some(())
+        };
+        let is_told = limited(&self.port, &mut self.pending, self.deadline, telling).await;
+        if is_told.is_none() {
+            return;
+        }
         let head_only = request.is_some_and(|request| request.method == "HEAD");
         self.answer(refusal, head_only, false).await;
     }
@@ -99,8 +106,8 @@ impl Visit {
     }
 }
 
-/// Counts, logs and posts that a request was refused, for the servers that are told.
-pub fn tell_refused(
+/// Counts, logs and posts that a request was refused, for the servers that are told: once their hosts have credit for it.
+pub async fn tell_refused(
     port: &Port,
     caller: &Caller,
     told: &[Arc<Session>],
@@ -119,6 +126,12 @@ pub fn tell_refused(
     }
     let info = refused(caller, request, refusal);
     for session in told.iter().filter(|session| session.plan.tells_refused) {
+        tokio::select! {
+            biased;
+            // A stop does not wait for the host.
+            () = session.stopped() => {}
+            () = session.credit() => {}
+        }
         session.server.source.post(Event::Refused(&info));
     }
 }

@@ -502,3 +502,19 @@ fn shutdown_does_not_wait_for_a_host_that_never_answers() {
     host.event("refused", client);
     host.leave();
 }
+
+#[test]
+fn a_clear_of_the_server_waits_for_the_callback_that_asks() {
+    for dispatch in ["inline", "thread", "perConnection"] {
+        let scene = Scene::new();
+        let server = server(&scene, json!({"dispatch": dispatch}));
+        let rule = begin!(scene.host, "on", "request", 1, "sleep", 800);
+        scene.host.reply(&rule, WATCHDOG).ok();
+        let _peer = asking(server, "");
+        asked(&scene, server);
+        let cleared = ask!(scene.host, "server_clear", server.reference).ok();
+        let callback = scene.host.reply(&format!("{rule}!"), WATCHDOG);
+        assert!(callback.t <= cleared.t, "{dispatch}");
+        scene.finish();
+    }
+}

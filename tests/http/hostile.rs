@@ -335,3 +335,34 @@ fn a_flood_of_requests_on_one_connection_holds_nobody_up() {
     assert!(flood.ends(PROMPTLY));
     scene.finish();
 }
+
+#[test]
+fn a_host_that_does_not_look_is_told_of_no_more_refusals_than_it_has_credit_for() {
+    let (scene, site) = (Scene::pulling(), Site::new());
+    let options = json!({"refused": true, "eventQueueEvents": 50});
+    let server = scene.server(site.at_root(options));
+    let mut flood = Peer::tcp(server.port);
+    let many = head("GET", "/nothing", "").repeat(300);
+    flood.send_bytes(many.as_bytes());
+    let events = || {
+        let info = crate::ask!(scene.host, "server_info", server.reference).ok();
+        info.body["eventQueueEvents"].as_u64().unwrap()
+    };
+    assert!(crate::host::soon(PROMPTLY, || events() >= 50));
+    // Whoever asks more waits: nobody has taken an event yet.
+    assert!(!crate::host::soon(
+        std::time::Duration::from_millis(300),
+        || events() > 51
+    ));
+    let mut told = 0;
+    while told < 300 {
+        let options = json!({"max": 1000, "timeout": 1000});
+        let messages = crate::ask!(scene.host, "server_messages", server.reference, options).ok();
+        let messages = messages.body.as_array().unwrap().clone();
+        assert!(!messages.is_empty(), "{told}");
+        assert!(messages.iter().all(|event| event["type"] == "refused"));
+        told += messages.len();
+    }
+    assert_eq!(told, 300);
+    scene.finish();
+}

@@ -107,13 +107,18 @@ impl Guest {
     /// The guest gets an answer of this server, and goes when that stops; false if it has.
     pub fn is_served_by(&self, session: &Arc<Session>) -> bool {
         let mut place = self.place.lock();
-        place.socket = Some(session.server.sockets.count());
+        place.socket = Some(session.sockets.count());
         let mut guests = self.port.guests.lock();
         if let Some(entry) = guests.there.get_mut(&place.number) {
             entry.session = Some(session.clone());
         }
         // Under the lock that `Port::leave` takes after the stop.
         !session.is_stopped()
+    }
+
+    /// Whether it gets an answer.
+    pub fn is_served(&self) -> bool {
+        self.place.lock().socket.is_some()
     }
 
     /// The guest waits for what it will ask next.

@@ -34,6 +34,7 @@ use crate::log;
 use crate::platform;
 use crate::protocol::head::{Refusal, Request};
 use crate::protocol::upgrade;
+use crate::protocol::url::normal_path;
 
 pub use guests::Guests;
 pub use paths::Mount;
@@ -103,6 +104,11 @@ pub async fn serve(mut visit: Visit, request: &Request, bytes: Vec<u8>) -> Optio
         Some(Ok(())) => {}
         // It was answered 400.
         Some(Err(error)) if error.is_parse() => {}
+        // All was handed to the system, which sends the rest of it.
+        None if !shared.guest.is_served() => {
+            wire.stream.shutdown_write();
+            return None;
+        }
         // So that nobody takes a part for the whole.
         broken => {
             if let Some(Err(error)) = broken {
@@ -173,7 +179,8 @@ impl Resource {
 
 /// What is at a path. The server that names the host comes first; a path counts more the more exact it is.
 fn find(servers: &[Arc<Session>], path: &str) -> Option<Resource> {
-    let is_at = |known: &Option<String>| known.as_deref() == Some(path);
+    let normal = normal_path(path);
+    let is_at = |known: &[String]| known.contains(&normal);
     if let Some(session) = servers.iter().find(|session| is_at(&session.plan.health)) {
         return Some(Resource::Health(session.clone()));
     }
@@ -207,8 +214,9 @@ fn find(servers: &[Arc<Session>], path: &str) -> Option<Resource> {
 
 /// Whether this path was given for WebSockets.
 fn is_of_sockets(servers: &[Arc<Session>], path: &str) -> bool {
+    let path = normal_path(path);
     let mut paths = servers.iter().flat_map(|session| &session.plan.paths);
-    paths.any(|known| known == path)
+    paths.any(|known| *known == path)
 }
 
 impl Desk {
@@ -223,7 +231,10 @@ impl Desk {
             .told_by(&request.headers, &self.port.entrance.trusted)
         {
             Ok(caller) => self.answer_for(caller, asked, &request).await,
-            Err(refusal) => self.refuse(&self.direct, &self.port.members(), &request, &refusal),
+            Err(refusal) => {
+                let told = self.port.members();
+                self.refuse(&self.direct, &told, &request, &refusal).await
+            }
         }
     }
 
@@ -236,7 +247,8 @@ impl Desk {
         let servers = self.port.at_host(request);
         let Some(resource) = find(&servers, request.path()) else {
             let refusal = nothing(&servers, request);
-            return self.refuse(&caller, &self.port.members(), request, &refusal);
+            let told = self.port.members();
+            return self.refuse(&caller, &told, request, &refusal).await;
         };
         let session = resource.session().clone();
         let is_served = self.shared.guest.is_served_by(&session);
@@ -250,7 +262,10 @@ impl Desk {
                 session.server.tally.answered();
                 answer
             }
-            Err(refusal) => self.refuse(&caller, std::slice::from_ref(&session), request, &refusal),
+            Err(refusal) => {
+                let told = std::slice::from_ref(&session);
+                self.refuse(&caller, told, request, &refusal).await
+            }
         };
         cors::apply(&session.plan.cors, &caller, request, answer.headers_mut());
         answer
@@ -334,14 +349,14 @@ impl Desk {
         }
     }
 
-    fn refuse(
+    async fn refuse(
         &self,
         caller: &Caller,
         told: &[Arc<Session>],
         request: &Request,
         refusal: &Refusal,
     ) -> Response<Content> {
-        tell_refused(&self.port, caller, told, Some(request), refusal);
+        tell_refused(&self.port, caller, told, Some(request), refusal).await;
         let status = StatusCode::from_u16(refusal.status).expect("refusals have a status");
         let mut answer = text(status, refusal.text());
         let headers = answer.headers_mut();
