@@ -11,4 +11,9 @@ fn main() {
         // A library whose threads have run cannot be unmapped: dlclose leaves it where it is.
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
     }
+    if system == "macos" {
+        // Else programs would look for it where it was built. Both clang and the linker itself take it so.
+        println!("cargo:rustc-cdylib-link-arg=-install_name");
+        println!("cargo:rustc-cdylib-link-arg=@rpath/libwsplug.dylib");
+    }
 }

@@ -11,7 +11,7 @@ mod imp {
     use nix::sys::resource::{Resource, getrlimit};
     use nix::sys::signal::{SigSet, Signal};
 
-    /// The linker sees to it: `-z nodelete`.
+    /// The linker sees to it: `-z nodelete`. macOS unloads no library that has thread-local variables, as this one has.
     pub fn stay_loaded() {}
 
     /// Called first on every thread that the library starts: the host's signal handlers keep running on the host's own
