@@ -23,7 +23,7 @@ MAN       = wsplug wsplug-serve wsplug-connect wsplug-ping wsplug-bench wsplug-d
             wsplug-autobahn wsplug-autobahn-server wsplug-autobahn-client
 
 to = $(DESTDIR)$(1)
-fill = sed -e 's|@VERSION@|$(VERSION)|g' -e 's|@ABI@|$(ABI)|g' -e 's|@POINTER@|$(POINTER)|g' -e "s|@INCLUDE@|$$(realpath -m --relative-to=$(2) $(INCLUDEDIR))|g" packaging/$(1)
+fill = sed -e 's|@VERSION@|$(VERSION)|g' -e 's|@FILE@|libwsplug.so.$(VERSION)|g' -e 's|@NAME@|$(SONAME)|g' -e 's|@POINTER@|$(POINTER)|g' -e "s|@INCLUDE@|$$(realpath -m --relative-to=$(2) $(INCLUDEDIR))|g" packaging/$(1)
 
 # What ring's build script looks at: with what cargo tells the tests, or a release its archives, it would run again and all be built anew.
 unexport OUT_DIR SOURCE_DATE_EPOCH $(filter CARGO_PKG_% CARGO_MANIFEST_%,$(.VARIABLES))

@@ -1,10 +1,11 @@
 #!/bin/bash
-# release.sh [linux|deb|aarch64|windows]...: the archives of a release, in cargo's target folder under packages/, with SHA256SUMS.
+# release.sh [linux|deb|aarch64|windows|macos]...: the archives of a release, in cargo's target folder under packages/, with SHA256SUMS.
 #   linux    wsplug-VERSION-linux-ARCHITECTURE.tar.gz: what `make install` puts in place
 #   deb      the same as a Debian package
 #   aarch64  wsplug-VERSION-linux-aarch64.tar.gz, built with scripts/aarch64.sh
 #   windows  wsplug-VERSION-windows-64.zip and -32.zip: what `scripts/windows.sh build` has made
-# Without arguments: all four. Exit status 3: what it needs is not there.
+#   macos    wsplug-VERSION-macos-arm64.tar.gz and -x86_64.tar.gz: what `scripts/macos.sh build` has made
+# Without arguments: all five. Exit status 3: what it needs is not there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 umask 022
@@ -89,11 +90,30 @@ windows() {
     done
 }
 
+macos() {
+    local arch root name file fill
+    for arch in arm64 x86_64; do
+        [ -e "$target/macos/$arch/libwsplug.dylib" ] || impossible "there is no $target/macos/$arch/libwsplug.dylib; scripts/macos.sh build makes it"
+        name=wsplug-$version-macos-$arch
+        root=$stage/$name
+        install -d "$root"/lib/{pkgconfig,cmake/wsplug}
+        install -m 755 -t "$root/lib" "$target/macos/$arch/libwsplug.dylib"
+        install -D -m 644 -t "$root/include" include/wsplug.h
+        install -D -m 644 -t "$root/share/doc/wsplug" README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE
+        fill=(-e "s|@VERSION@|$version|g" -e "s|@POINTER@|8|g" -e "s|@FILE@|libwsplug.dylib|g" -e "s|@NAME@|@rpath/libwsplug.dylib|g")
+        sed "${fill[@]}" -e "s|@INCLUDE@|../../include|g" packaging/wsplug.pc.in > "$root/lib/pkgconfig/wsplug.pc"
+        for file in wsplug-config wsplug-config-version; do
+            sed "${fill[@]}" -e "s|@INCLUDE@|../../../include|g" "packaging/$file.cmake.in" > "$root/lib/cmake/wsplug/$file.cmake"
+        done
+        pack "$name"
+    done
+}
+
 mkdir -p "$out"
 for what in "${@:-all}"; do
     case $what in
-        all) linux; deb; aarch64; windows ;;
-        linux | deb | aarch64 | windows) "$what" ;;
+        all) linux; deb; aarch64; windows; macos ;;
+        linux | deb | aarch64 | windows | macos) "$what" ;;
         *) echo "release.sh: nothing is called '$what'" >&2; exit 2 ;;
     esac
 done
