@@ -43,7 +43,7 @@ nightly_has_sources() {
 step "scripts/install.sh" scripts/install.sh
 [ "$failures" = 0 ] || exit 1 # nothing below could tell anything
 step "cargo fmt --check" cargo fmt --all --check
-step "cargo clippy" cargo clippy --locked --workspace --all-targets --test aarch64 --test autobahn --test hosts --test packages --test size --test thread_sanitizer --test valgrind --test windows -- -D warnings
+step "cargo clippy" cargo clippy --locked --workspace --all-targets --test aarch64 --test autobahn --test hosts --test macos --test packages --test size --test thread_sanitizer --test valgrind --test windows -- -D warnings
 step "cargo test" cargo test --locked --workspace --no-fail-fast
 step "cargo test, size" cargo test --locked --workspace --test size
 step "cargo test, hosts" cargo test --locked --workspace --test hosts
@@ -57,6 +57,10 @@ step "cargo test, packages" cargo test --locked --workspace --test packages
 if set_up aarch64 "cargo test, aarch64 under qemu"; then
     step "scripts/aarch64.sh build" scripts/aarch64.sh build
     step "cargo test, aarch64 under qemu" cargo test --locked --workspace --test aarch64
+fi
+if set_up macos "cargo test, macOS (not run)"; then
+    step "scripts/macos.sh build" scripts/macos.sh build
+    step "cargo test, macOS (not run)" cargo test --locked --workspace --test macos
 fi
 step "cargo doc" documentation
 step "scripts/run.sh --once" run_command
