@@ -163,19 +163,65 @@ public static class Wsplug
     public const int LOG_INFO = 3;
     public const int LOG_DEBUG = 4;
     [UnmanagedFunctionPointer(CallingConvention.Winapi)]
+    public delegate void LogCallback(int level, IntPtr message, IntPtr user_data);
+    [UnmanagedFunctionPointer(CallingConvention.Winapi)]
     public delegate void EventCallback(int server, int client, IntPtr type, IntPtr context, IntPtr worker, int window,
             int process, IntPtr user_data);
     [UnmanagedFunctionPointer(CallingConvention.Winapi)]
     public delegate void MessageCallback(int server, int client, int kind, IntPtr data, int length, IntPtr user_data);
     [UnmanagedFunctionPointer(CallingConvention.Winapi)]
     public delegate void WakeupCallback(IntPtr user_data);
-    [UnmanagedFunctionPointer(CallingConvention.Winapi)]
-    public delegate void LogCallback(int level, IntPtr message, IntPtr user_data);
     [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
-    public static extern int wsplug_client_accept(int client, [MarshalAs(UnmanagedType.LPUTF8Str)] string options,
+    public static extern int wsplug_init([MarshalAs(UnmanagedType.LPUTF8Str)] string options, out IntPtr reply);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern int wsplug_shutdown(int timeout_ms);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern int wsplug_info(out IntPtr reply);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern int wsplug_set_log_callback(int level, LogCallback callback, IntPtr user_data);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern IntPtr wsplug_status_text(int status);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern void wsplug_free(IntPtr text);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern int wsplug_text_copy([MarshalAs(UnmanagedType.LPUTF8Str)] string text, byte[] buffer,
+            int capacity);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern IntPtr wsplug_version();
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern int wsplug_abi_version();
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern int wsplug_server_create([MarshalAs(UnmanagedType.LPUTF8Str)] string options, out int server,
             out IntPtr reply);
     [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
-    public static extern int wsplug_client_reject(int client, [MarshalAs(UnmanagedType.LPUTF8Str)] string options,
+    public static extern int wsplug_server_start(int server, [MarshalAs(UnmanagedType.LPUTF8Str)] string options,
+            out IntPtr reply);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern int wsplug_server_stop(int server, [MarshalAs(UnmanagedType.LPUTF8Str)] string options,
+            out IntPtr reply);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern int wsplug_server_send(int server, int kind, byte[] data, int length,
+            [MarshalAs(UnmanagedType.LPUTF8Str)] string options, out IntPtr reply);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern int wsplug_server_clear(int server, out IntPtr reply);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern int wsplug_server_clients(int server, out IntPtr reply);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern int wsplug_server_set(int server, [MarshalAs(UnmanagedType.LPUTF8Str)] string options,
+            out IntPtr reply);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern int wsplug_server_execute(int server, [MarshalAs(UnmanagedType.LPUTF8Str)] string procedure,
+            [MarshalAs(UnmanagedType.LPUTF8Str)] string @params, out IntPtr reply);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern int wsplug_server_set_value(int server, [MarshalAs(UnmanagedType.LPUTF8Str)] string key,
+            [MarshalAs(UnmanagedType.LPUTF8Str)] string value);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern int wsplug_server_get_value(int server, [MarshalAs(UnmanagedType.LPUTF8Str)] string key,
+            out IntPtr value);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern int wsplug_server_info(int server, out IntPtr reply);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern int wsplug_server_messages(int server, [MarshalAs(UnmanagedType.LPUTF8Str)] string options,
             out IntPtr reply);
     [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
     public static extern int wsplug_client_create([MarshalAs(UnmanagedType.LPUTF8Str)] string options, out int client,
@@ -213,6 +259,21 @@ public static class Wsplug
     public static extern int wsplug_client_receive(int client, int timeout_ms, out int kind, byte[] buffer,
             int capacity, out int length);
     [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern int wsplug_client_accept(int client, [MarshalAs(UnmanagedType.LPUTF8Str)] string options,
+            out IntPtr reply);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern int wsplug_client_reject(int client, [MarshalAs(UnmanagedType.LPUTF8Str)] string options,
+            out IntPtr reply);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern int wsplug_client_subscribe(int client, [MarshalAs(UnmanagedType.LPUTF8Str)] string topic,
+            out IntPtr reply);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern int wsplug_client_unsubscribe(int client, [MarshalAs(UnmanagedType.LPUTF8Str)] string topic,
+            out IntPtr reply);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
+    public static extern int wsplug_server_publish(int server, [MarshalAs(UnmanagedType.LPUTF8Str)] string topic,
+            int kind, byte[] data, int length, [MarshalAs(UnmanagedType.LPUTF8Str)] string options, out IntPtr reply);
+    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
     public static extern int wsplug_set_callbacks(EventCallback on_event, MessageCallback on_message, IntPtr user_data);
     [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
     public static extern int wsplug_set_method([MarshalAs(UnmanagedType.LPUTF8Str)] string name, EventCallback on_event,
@@ -248,66 +309,5 @@ public static class Wsplug
     [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
     public static extern int wsplug_set_wakeup([MarshalAs(UnmanagedType.LPUTF8Str)] string options,
             WakeupCallback callback, IntPtr user_data, out IntPtr reply);
-    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
-    public static extern int wsplug_abi_version();
-    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
-    public static extern IntPtr wsplug_version();
-    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
-    public static extern int wsplug_init([MarshalAs(UnmanagedType.LPUTF8Str)] string options, out IntPtr reply);
-    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
-    public static extern int wsplug_info(out IntPtr reply);
-    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
-    public static extern int wsplug_shutdown(int timeout_ms);
-    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
-    public static extern int wsplug_set_log_callback(int level, LogCallback callback, IntPtr user_data);
-    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
-    public static extern IntPtr wsplug_status_text(int status);
-    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
-    public static extern void wsplug_free(IntPtr text);
-    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
-    public static extern int wsplug_text_copy([MarshalAs(UnmanagedType.LPUTF8Str)] string text, byte[] buffer,
-            int capacity);
-    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
-    public static extern int wsplug_server_create([MarshalAs(UnmanagedType.LPUTF8Str)] string options, out int server,
-            out IntPtr reply);
-    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
-    public static extern int wsplug_server_start(int server, [MarshalAs(UnmanagedType.LPUTF8Str)] string options,
-            out IntPtr reply);
-    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
-    public static extern int wsplug_server_stop(int server, [MarshalAs(UnmanagedType.LPUTF8Str)] string options,
-            out IntPtr reply);
-    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
-    public static extern int wsplug_server_send(int server, int kind, byte[] data, int length,
-            [MarshalAs(UnmanagedType.LPUTF8Str)] string options, out IntPtr reply);
-    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
-    public static extern int wsplug_server_clear(int server, out IntPtr reply);
-    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
-    public static extern int wsplug_server_clients(int server, out IntPtr reply);
-    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
-    public static extern int wsplug_server_set(int server, [MarshalAs(UnmanagedType.LPUTF8Str)] string options,
-            out IntPtr reply);
-    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
-    public static extern int wsplug_server_execute(int server, [MarshalAs(UnmanagedType.LPUTF8Str)] string procedure,
-            [MarshalAs(UnmanagedType.LPUTF8Str)] string @params, out IntPtr reply);
-    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
-    public static extern int wsplug_server_set_value(int server, [MarshalAs(UnmanagedType.LPUTF8Str)] string key,
-            [MarshalAs(UnmanagedType.LPUTF8Str)] string value);
-    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
-    public static extern int wsplug_server_get_value(int server, [MarshalAs(UnmanagedType.LPUTF8Str)] string key,
-            out IntPtr value);
-    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
-    public static extern int wsplug_server_info(int server, out IntPtr reply);
-    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
-    public static extern int wsplug_server_messages(int server, [MarshalAs(UnmanagedType.LPUTF8Str)] string options,
-            out IntPtr reply);
-    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
-    public static extern int wsplug_client_subscribe(int client, [MarshalAs(UnmanagedType.LPUTF8Str)] string topic,
-            out IntPtr reply);
-    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
-    public static extern int wsplug_client_unsubscribe(int client, [MarshalAs(UnmanagedType.LPUTF8Str)] string topic,
-            out IntPtr reply);
-    [DllImport(Library, CallingConvention = CallingConvention.Winapi)]
-    public static extern int wsplug_server_publish(int server, [MarshalAs(UnmanagedType.LPUTF8Str)] string topic,
-            int kind, byte[] data, int length, [MarshalAs(UnmanagedType.LPUTF8Str)] string options, out IntPtr reply);
     // --- end of what is from include/wsplug.h
 }

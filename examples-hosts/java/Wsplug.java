@@ -156,6 +156,9 @@ public final class Wsplug {
     public static final int LOG_WARN = 2;
     public static final int LOG_INFO = 3;
     public static final int LOG_DEBUG = 4;
+    public interface LogCallback extends Callback {
+        void invoke(int level, Pointer message, Pointer user_data);
+    }
     public interface EventCallback extends Callback {
         void invoke(int server, int client, Pointer type, Pointer context, Pointer worker, int window, int process,
             Pointer user_data);
@@ -166,11 +169,29 @@ public final class Wsplug {
     public interface WakeupCallback extends Callback {
         void invoke(Pointer user_data);
     }
-    public interface LogCallback extends Callback {
-        void invoke(int level, Pointer message, Pointer user_data);
-    }
-    public static native int wsplug_client_accept(int client, String options, PointerByReference reply);
-    public static native int wsplug_client_reject(int client, String options, PointerByReference reply);
+    public static native int wsplug_init(String options, PointerByReference reply);
+    public static native int wsplug_shutdown(int timeout_ms);
+    public static native int wsplug_info(PointerByReference reply);
+    public static native int wsplug_set_log_callback(int level, LogCallback callback, Pointer user_data);
+    public static native String wsplug_status_text(int status);
+    public static native void wsplug_free(Pointer text);
+    public static native int wsplug_text_copy(String text, byte[] buffer, int capacity);
+    public static native String wsplug_version();
+    public static native int wsplug_abi_version();
+    public static native int wsplug_server_create(String options, IntByReference server, PointerByReference reply);
+    public static native int wsplug_server_start(int server, String options, PointerByReference reply);
+    public static native int wsplug_server_stop(int server, String options, PointerByReference reply);
+    public static native int wsplug_server_send(int server, int kind, byte[] data, int length, String options,
+            PointerByReference reply);
+    public static native int wsplug_server_clear(int server, PointerByReference reply);
+    public static native int wsplug_server_clients(int server, PointerByReference reply);
+    public static native int wsplug_server_set(int server, String options, PointerByReference reply);
+    public static native int wsplug_server_execute(int server, String procedure, String params,
+            PointerByReference reply);
+    public static native int wsplug_server_set_value(int server, String key, String value);
+    public static native int wsplug_server_get_value(int server, String key, PointerByReference value);
+    public static native int wsplug_server_info(int server, PointerByReference reply);
+    public static native int wsplug_server_messages(int server, String options, PointerByReference reply);
     public static native int wsplug_client_create(String options, IntByReference client, PointerByReference reply);
     public static native int wsplug_client_start(int client, String options, PointerByReference reply);
     public static native int wsplug_client_stop(int client, String options, PointerByReference reply);
@@ -188,6 +209,12 @@ public final class Wsplug {
     public static native int wsplug_client_find(String name, IntByReference client);
     public static native int wsplug_client_receive(int client, int timeout_ms, IntByReference kind, byte[] buffer,
             int capacity, IntByReference length);
+    public static native int wsplug_client_accept(int client, String options, PointerByReference reply);
+    public static native int wsplug_client_reject(int client, String options, PointerByReference reply);
+    public static native int wsplug_client_subscribe(int client, String topic, PointerByReference reply);
+    public static native int wsplug_client_unsubscribe(int client, String topic, PointerByReference reply);
+    public static native int wsplug_server_publish(int server, String topic, int kind, byte[] data, int length,
+            String options, PointerByReference reply);
     public static native int wsplug_set_callbacks(EventCallback on_event, MessageCallback on_message,
             Pointer user_data);
     public static native int wsplug_set_method(String name, EventCallback on_event, MessageCallback on_message,
@@ -208,33 +235,6 @@ public final class Wsplug {
     public static native int wsplug_pump(int timeout_ms, int max);
     public static native int wsplug_set_wakeup(String options, WakeupCallback callback, Pointer user_data,
             PointerByReference reply);
-    public static native int wsplug_abi_version();
-    public static native String wsplug_version();
-    public static native int wsplug_init(String options, PointerByReference reply);
-    public static native int wsplug_info(PointerByReference reply);
-    public static native int wsplug_shutdown(int timeout_ms);
-    public static native int wsplug_set_log_callback(int level, LogCallback callback, Pointer user_data);
-    public static native String wsplug_status_text(int status);
-    public static native void wsplug_free(Pointer text);
-    public static native int wsplug_text_copy(String text, byte[] buffer, int capacity);
-    public static native int wsplug_server_create(String options, IntByReference server, PointerByReference reply);
-    public static native int wsplug_server_start(int server, String options, PointerByReference reply);
-    public static native int wsplug_server_stop(int server, String options, PointerByReference reply);
-    public static native int wsplug_server_send(int server, int kind, byte[] data, int length, String options,
-            PointerByReference reply);
-    public static native int wsplug_server_clear(int server, PointerByReference reply);
-    public static native int wsplug_server_clients(int server, PointerByReference reply);
-    public static native int wsplug_server_set(int server, String options, PointerByReference reply);
-    public static native int wsplug_server_execute(int server, String procedure, String params,
-            PointerByReference reply);
-    public static native int wsplug_server_set_value(int server, String key, String value);
-    public static native int wsplug_server_get_value(int server, String key, PointerByReference value);
-    public static native int wsplug_server_info(int server, PointerByReference reply);
-    public static native int wsplug_server_messages(int server, String options, PointerByReference reply);
-    public static native int wsplug_client_subscribe(int client, String topic, PointerByReference reply);
-    public static native int wsplug_client_unsubscribe(int client, String topic, PointerByReference reply);
-    public static native int wsplug_server_publish(int server, String topic, int kind, byte[] data, int length,
-            String options, PointerByReference reply);
     // --- end of what is from include/wsplug.h
 
     static {

@@ -47,14 +47,34 @@ local constants = {
 
 local declarations = [[
 typedef struct wsplug_event wsplug_event;
+typedef void (WSPLUG_API *wsplug_log_callback)(int32_t level, const char *message, void *user_data);
 typedef void (WSPLUG_API *wsplug_event_callback)(int32_t server, int32_t client, const char *type, const char *context,
         const char *worker, int32_t window, int32_t process, void *user_data);
 typedef void (WSPLUG_API *wsplug_message_callback)(int32_t server, int32_t client, int32_t kind, const void *data,
         int32_t length, void *user_data);
 typedef void (WSPLUG_API *wsplug_wakeup_callback)(void *user_data);
-typedef void (WSPLUG_API *wsplug_log_callback)(int32_t level, const char *message, void *user_data);
-int32_t WSPLUG_API wsplug_client_accept(int32_t client, const char *options, char **reply);
-int32_t WSPLUG_API wsplug_client_reject(int32_t client, const char *options, char **reply);
+int32_t WSPLUG_API wsplug_init(const char *options, char **reply);
+int32_t WSPLUG_API wsplug_shutdown(int32_t timeout_ms);
+int32_t WSPLUG_API wsplug_info(char **reply);
+int32_t WSPLUG_API wsplug_set_log_callback(int32_t level, wsplug_log_callback callback, void *user_data);
+const char *WSPLUG_API wsplug_status_text(int32_t status);
+void WSPLUG_API wsplug_free(char *text);
+int32_t WSPLUG_API wsplug_text_copy(const char *text, char *buffer, int32_t capacity);
+const char *WSPLUG_API wsplug_version(void);
+int32_t WSPLUG_API wsplug_abi_version(void);
+int32_t WSPLUG_API wsplug_server_create(const char *options, int32_t *server, char **reply);
+int32_t WSPLUG_API wsplug_server_start(int32_t server, const char *options, char **reply);
+int32_t WSPLUG_API wsplug_server_stop(int32_t server, const char *options, char **reply);
+int32_t WSPLUG_API wsplug_server_send(int32_t server, int32_t kind, const void *data, int32_t length,
+        const char *options, char **reply);
+int32_t WSPLUG_API wsplug_server_clear(int32_t server, char **reply);
+int32_t WSPLUG_API wsplug_server_clients(int32_t server, char **reply);
+int32_t WSPLUG_API wsplug_server_set(int32_t server, const char *options, char **reply);
+int32_t WSPLUG_API wsplug_server_execute(int32_t server, const char *procedure, const char *params, char **reply);
+int32_t WSPLUG_API wsplug_server_set_value(int32_t server, const char *key, const char *value);
+int32_t WSPLUG_API wsplug_server_get_value(int32_t server, const char *key, char **value);
+int32_t WSPLUG_API wsplug_server_info(int32_t server, char **reply);
+int32_t WSPLUG_API wsplug_server_messages(int32_t server, const char *options, char **reply);
 int32_t WSPLUG_API wsplug_client_create(const char *options, int32_t *client, char **reply);
 int32_t WSPLUG_API wsplug_client_start(int32_t client, const char *options, char **reply);
 int32_t WSPLUG_API wsplug_client_stop(int32_t client, const char *options, char **reply);
@@ -70,6 +90,12 @@ int32_t WSPLUG_API wsplug_client_messages(int32_t client, const char *options, c
 int32_t WSPLUG_API wsplug_client_find(const char *name, int32_t *client);
 int32_t WSPLUG_API wsplug_client_receive(int32_t client, int32_t timeout_ms, int32_t *kind, void *buffer,
         int32_t capacity, int32_t *length);
+int32_t WSPLUG_API wsplug_client_accept(int32_t client, const char *options, char **reply);
+int32_t WSPLUG_API wsplug_client_reject(int32_t client, const char *options, char **reply);
+int32_t WSPLUG_API wsplug_client_subscribe(int32_t client, const char *topic, char **reply);
+int32_t WSPLUG_API wsplug_client_unsubscribe(int32_t client, const char *topic, char **reply);
+int32_t WSPLUG_API wsplug_server_publish(int32_t server, const char *topic, int32_t kind, const void *data,
+        int32_t length, const char *options, char **reply);
 int32_t WSPLUG_API wsplug_set_callbacks(wsplug_event_callback on_event, wsplug_message_callback on_message,
         void *user_data);
 int32_t WSPLUG_API wsplug_set_method(const char *name, wsplug_event_callback on_event,
@@ -90,32 +116,6 @@ void WSPLUG_API wsplug_event_free(wsplug_event *event);
 int32_t WSPLUG_API wsplug_pump(int32_t timeout_ms, int32_t max);
 int32_t WSPLUG_API wsplug_set_wakeup(const char *options, wsplug_wakeup_callback callback, void *user_data,
         char **reply);
-int32_t WSPLUG_API wsplug_abi_version(void);
-const char *WSPLUG_API wsplug_version(void);
-int32_t WSPLUG_API wsplug_init(const char *options, char **reply);
-int32_t WSPLUG_API wsplug_info(char **reply);
-int32_t WSPLUG_API wsplug_shutdown(int32_t timeout_ms);
-int32_t WSPLUG_API wsplug_set_log_callback(int32_t level, wsplug_log_callback callback, void *user_data);
-const char *WSPLUG_API wsplug_status_text(int32_t status);
-void WSPLUG_API wsplug_free(char *text);
-int32_t WSPLUG_API wsplug_text_copy(const char *text, char *buffer, int32_t capacity);
-int32_t WSPLUG_API wsplug_server_create(const char *options, int32_t *server, char **reply);
-int32_t WSPLUG_API wsplug_server_start(int32_t server, const char *options, char **reply);
-int32_t WSPLUG_API wsplug_server_stop(int32_t server, const char *options, char **reply);
-int32_t WSPLUG_API wsplug_server_send(int32_t server, int32_t kind, const void *data, int32_t length,
-        const char *options, char **reply);
-int32_t WSPLUG_API wsplug_server_clear(int32_t server, char **reply);
-int32_t WSPLUG_API wsplug_server_clients(int32_t server, char **reply);
-int32_t WSPLUG_API wsplug_server_set(int32_t server, const char *options, char **reply);
-int32_t WSPLUG_API wsplug_server_execute(int32_t server, const char *procedure, const char *params, char **reply);
-int32_t WSPLUG_API wsplug_server_set_value(int32_t server, const char *key, const char *value);
-int32_t WSPLUG_API wsplug_server_get_value(int32_t server, const char *key, char **value);
-int32_t WSPLUG_API wsplug_server_info(int32_t server, char **reply);
-int32_t WSPLUG_API wsplug_server_messages(int32_t server, const char *options, char **reply);
-int32_t WSPLUG_API wsplug_client_subscribe(int32_t client, const char *topic, char **reply);
-int32_t WSPLUG_API wsplug_client_unsubscribe(int32_t client, const char *topic, char **reply);
-int32_t WSPLUG_API wsplug_server_publish(int32_t server, const char *topic, int32_t kind, const void *data,
-        int32_t length, const char *options, char **reply);
 ]]
 -- --- end of what is from include/wsplug.h
 

@@ -37,9 +37,41 @@ Public Const WSPLUG_LOG_WARN As Long = 2
 Public Const WSPLUG_LOG_INFO As Long = 3
 Public Const WSPLUG_LOG_DEBUG As Long = 4
 #If Win64 Then
-Public Declare PtrSafe Function wsplug_client_accept Lib "wsplug64.dll" (ByVal client As Long, _
+Public Declare PtrSafe Function wsplug_init Lib "wsplug64.dll" (ByVal options As LongPtr, _
+        ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_shutdown Lib "wsplug64.dll" (ByVal timeout_ms As Long) As Long
+Public Declare PtrSafe Function wsplug_info Lib "wsplug64.dll" (ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_set_log_callback Lib "wsplug64.dll" (ByVal level As Long, _
+        ByVal callback As LongPtr, ByVal user_data As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_status_text Lib "wsplug64.dll" (ByVal status As Long) As LongPtr
+Public Declare PtrSafe Sub wsplug_free Lib "wsplug64.dll" (ByVal text As LongPtr)
+Public Declare PtrSafe Function wsplug_text_copy Lib "wsplug64.dll" (ByVal text As LongPtr, ByVal buffer As LongPtr, _
+        ByVal capacity As Long) As Long
+Public Declare PtrSafe Function wsplug_version Lib "wsplug64.dll" () As LongPtr
+Public Declare PtrSafe Function wsplug_abi_version Lib "wsplug64.dll" () As Long
+Public Declare PtrSafe Function wsplug_server_create Lib "wsplug64.dll" (ByVal options As LongPtr, _
+        ByRef server As Long, ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_server_start Lib "wsplug64.dll" (ByVal server As Long, _
         ByVal options As LongPtr, ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_client_reject Lib "wsplug64.dll" (ByVal client As Long, _
+Public Declare PtrSafe Function wsplug_server_stop Lib "wsplug64.dll" (ByVal server As Long, ByVal options As LongPtr, _
+        ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_server_send Lib "wsplug64.dll" (ByVal server As Long, ByVal kind As Long, _
+        ByVal data As LongPtr, ByVal length As Long, ByVal options As LongPtr, ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_server_clear Lib "wsplug64.dll" (ByVal server As Long, _
+        ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_server_clients Lib "wsplug64.dll" (ByVal server As Long, _
+        ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_server_set Lib "wsplug64.dll" (ByVal server As Long, ByVal options As LongPtr, _
+        ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_server_execute Lib "wsplug64.dll" (ByVal server As Long, _
+        ByVal procedure As LongPtr, ByVal params As LongPtr, ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_server_set_value Lib "wsplug64.dll" (ByVal server As Long, _
+        ByVal key As LongPtr, ByVal value As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_server_get_value Lib "wsplug64.dll" (ByVal server As Long, _
+        ByVal key As LongPtr, ByRef value As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_server_info Lib "wsplug64.dll" (ByVal server As Long, _
+        ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_server_messages Lib "wsplug64.dll" (ByVal server As Long, _
         ByVal options As LongPtr, ByRef reply As LongPtr) As Long
 Public Declare PtrSafe Function wsplug_client_create Lib "wsplug64.dll" (ByVal options As LongPtr, _
         ByRef client As Long, ByRef reply As LongPtr) As Long
@@ -68,6 +100,17 @@ Public Declare PtrSafe Function wsplug_client_find Lib "wsplug64.dll" (ByVal nam
 Public Declare PtrSafe Function wsplug_client_receive Lib "wsplug64.dll" (ByVal client As Long, _
         ByVal timeout_ms As Long, ByRef kind As Long, ByVal buffer As LongPtr, ByVal capacity As Long, _
         ByRef length As Long) As Long
+Public Declare PtrSafe Function wsplug_client_accept Lib "wsplug64.dll" (ByVal client As Long, _
+        ByVal options As LongPtr, ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_client_reject Lib "wsplug64.dll" (ByVal client As Long, _
+        ByVal options As LongPtr, ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_client_subscribe Lib "wsplug64.dll" (ByVal client As Long, _
+        ByVal topic As LongPtr, ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_client_unsubscribe Lib "wsplug64.dll" (ByVal client As Long, _
+        ByVal topic As LongPtr, ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_server_publish Lib "wsplug64.dll" (ByVal server As Long, _
+        ByVal topic As LongPtr, ByVal kind As Long, ByVal data As LongPtr, ByVal length As Long, _
+        ByVal options As LongPtr, ByRef reply As LongPtr) As Long
 Public Declare PtrSafe Function wsplug_set_callbacks Lib "wsplug64.dll" (ByVal on_event As LongPtr, _
         ByVal on_message As LongPtr, ByVal user_data As LongPtr) As Long
 Public Declare PtrSafe Function wsplug_set_method Lib "wsplug64.dll" (ByVal name As LongPtr, _
@@ -90,53 +133,42 @@ Public Declare PtrSafe Sub wsplug_event_free Lib "wsplug64.dll" (ByVal taken As 
 Public Declare PtrSafe Function wsplug_pump Lib "wsplug64.dll" (ByVal timeout_ms As Long, ByVal max As Long) As Long
 Public Declare PtrSafe Function wsplug_set_wakeup Lib "wsplug64.dll" (ByVal options As LongPtr, _
         ByVal callback As LongPtr, ByVal user_data As LongPtr, ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_abi_version Lib "wsplug64.dll" () As Long
-Public Declare PtrSafe Function wsplug_version Lib "wsplug64.dll" () As LongPtr
-Public Declare PtrSafe Function wsplug_init Lib "wsplug64.dll" (ByVal options As LongPtr, _
-        ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_info Lib "wsplug64.dll" (ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_shutdown Lib "wsplug64.dll" (ByVal timeout_ms As Long) As Long
-Public Declare PtrSafe Function wsplug_set_log_callback Lib "wsplug64.dll" (ByVal level As Long, _
-        ByVal callback As LongPtr, ByVal user_data As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_status_text Lib "wsplug64.dll" (ByVal status As Long) As LongPtr
-Public Declare PtrSafe Sub wsplug_free Lib "wsplug64.dll" (ByVal text As LongPtr)
-Public Declare PtrSafe Function wsplug_text_copy Lib "wsplug64.dll" (ByVal text As LongPtr, ByVal buffer As LongPtr, _
-        ByVal capacity As Long) As Long
-Public Declare PtrSafe Function wsplug_server_create Lib "wsplug64.dll" (ByVal options As LongPtr, _
-        ByRef server As Long, ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_server_start Lib "wsplug64.dll" (ByVal server As Long, _
-        ByVal options As LongPtr, ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_server_stop Lib "wsplug64.dll" (ByVal server As Long, ByVal options As LongPtr, _
-        ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_server_send Lib "wsplug64.dll" (ByVal server As Long, ByVal kind As Long, _
-        ByVal data As LongPtr, ByVal length As Long, ByVal options As LongPtr, ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_server_clear Lib "wsplug64.dll" (ByVal server As Long, _
-        ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_server_clients Lib "wsplug64.dll" (ByVal server As Long, _
-        ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_server_set Lib "wsplug64.dll" (ByVal server As Long, ByVal options As LongPtr, _
-        ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_server_execute Lib "wsplug64.dll" (ByVal server As Long, _
-        ByVal procedure As LongPtr, ByVal params As LongPtr, ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_server_set_value Lib "wsplug64.dll" (ByVal server As Long, _
-        ByVal key As LongPtr, ByVal value As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_server_get_value Lib "wsplug64.dll" (ByVal server As Long, _
-        ByVal key As LongPtr, ByRef value As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_server_info Lib "wsplug64.dll" (ByVal server As Long, _
-        ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_server_messages Lib "wsplug64.dll" (ByVal server As Long, _
-        ByVal options As LongPtr, ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_client_subscribe Lib "wsplug64.dll" (ByVal client As Long, _
-        ByVal topic As LongPtr, ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_client_unsubscribe Lib "wsplug64.dll" (ByVal client As Long, _
-        ByVal topic As LongPtr, ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_server_publish Lib "wsplug64.dll" (ByVal server As Long, _
-        ByVal topic As LongPtr, ByVal kind As Long, ByVal data As LongPtr, ByVal length As Long, _
-        ByVal options As LongPtr, ByRef reply As LongPtr) As Long
 #Else
-Public Declare PtrSafe Function wsplug_client_accept Lib "wsplug32.dll" (ByVal client As Long, _
+Public Declare PtrSafe Function wsplug_init Lib "wsplug32.dll" (ByVal options As LongPtr, _
+        ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_shutdown Lib "wsplug32.dll" (ByVal timeout_ms As Long) As Long
+Public Declare PtrSafe Function wsplug_info Lib "wsplug32.dll" (ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_set_log_callback Lib "wsplug32.dll" (ByVal level As Long, _
+        ByVal callback As LongPtr, ByVal user_data As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_status_text Lib "wsplug32.dll" (ByVal status As Long) As LongPtr
+Public Declare PtrSafe Sub wsplug_free Lib "wsplug32.dll" (ByVal text As LongPtr)
+Public Declare PtrSafe Function wsplug_text_copy Lib "wsplug32.dll" (ByVal text As LongPtr, ByVal buffer As LongPtr, _
+        ByVal capacity As Long) As Long
+Public Declare PtrSafe Function wsplug_version Lib "wsplug32.dll" () As LongPtr
+Public Declare PtrSafe Function wsplug_abi_version Lib "wsplug32.dll" () As Long
+Public Declare PtrSafe Function wsplug_server_create Lib "wsplug32.dll" (ByVal options As LongPtr, _
+        ByRef server As Long, ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_server_start Lib "wsplug32.dll" (ByVal server As Long, _
         ByVal options As LongPtr, ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_client_reject Lib "wsplug32.dll" (ByVal client As Long, _
+Public Declare PtrSafe Function wsplug_server_stop Lib "wsplug32.dll" (ByVal server As Long, ByVal options As LongPtr, _
+        ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_server_send Lib "wsplug32.dll" (ByVal server As Long, ByVal kind As Long, _
+        ByVal data As LongPtr, ByVal length As Long, ByVal options As LongPtr, ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_server_clear Lib "wsplug32.dll" (ByVal server As Long, _
+        ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_server_clients Lib "wsplug32.dll" (ByVal server As Long, _
+        ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_server_set Lib "wsplug32.dll" (ByVal server As Long, ByVal options As LongPtr, _
+        ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_server_execute Lib "wsplug32.dll" (ByVal server As Long, _
+        ByVal procedure As LongPtr, ByVal params As LongPtr, ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_server_set_value Lib "wsplug32.dll" (ByVal server As Long, _
+        ByVal key As LongPtr, ByVal value As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_server_get_value Lib "wsplug32.dll" (ByVal server As Long, _
+        ByVal key As LongPtr, ByRef value As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_server_info Lib "wsplug32.dll" (ByVal server As Long, _
+        ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_server_messages Lib "wsplug32.dll" (ByVal server As Long, _
         ByVal options As LongPtr, ByRef reply As LongPtr) As Long
 Public Declare PtrSafe Function wsplug_client_create Lib "wsplug32.dll" (ByVal options As LongPtr, _
         ByRef client As Long, ByRef reply As LongPtr) As Long
@@ -165,6 +197,17 @@ Public Declare PtrSafe Function wsplug_client_find Lib "wsplug32.dll" (ByVal nam
 Public Declare PtrSafe Function wsplug_client_receive Lib "wsplug32.dll" (ByVal client As Long, _
         ByVal timeout_ms As Long, ByRef kind As Long, ByVal buffer As LongPtr, ByVal capacity As Long, _
         ByRef length As Long) As Long
+Public Declare PtrSafe Function wsplug_client_accept Lib "wsplug32.dll" (ByVal client As Long, _
+        ByVal options As LongPtr, ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_client_reject Lib "wsplug32.dll" (ByVal client As Long, _
+        ByVal options As LongPtr, ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_client_subscribe Lib "wsplug32.dll" (ByVal client As Long, _
+        ByVal topic As LongPtr, ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_client_unsubscribe Lib "wsplug32.dll" (ByVal client As Long, _
+        ByVal topic As LongPtr, ByRef reply As LongPtr) As Long
+Public Declare PtrSafe Function wsplug_server_publish Lib "wsplug32.dll" (ByVal server As Long, _
+        ByVal topic As LongPtr, ByVal kind As Long, ByVal data As LongPtr, ByVal length As Long, _
+        ByVal options As LongPtr, ByRef reply As LongPtr) As Long
 Public Declare PtrSafe Function wsplug_set_callbacks Lib "wsplug32.dll" (ByVal on_event As LongPtr, _
         ByVal on_message As LongPtr, ByVal user_data As LongPtr) As Long
 Public Declare PtrSafe Function wsplug_set_method Lib "wsplug32.dll" (ByVal name As LongPtr, _
@@ -187,49 +230,6 @@ Public Declare PtrSafe Sub wsplug_event_free Lib "wsplug32.dll" (ByVal taken As 
 Public Declare PtrSafe Function wsplug_pump Lib "wsplug32.dll" (ByVal timeout_ms As Long, ByVal max As Long) As Long
 Public Declare PtrSafe Function wsplug_set_wakeup Lib "wsplug32.dll" (ByVal options As LongPtr, _
         ByVal callback As LongPtr, ByVal user_data As LongPtr, ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_abi_version Lib "wsplug32.dll" () As Long
-Public Declare PtrSafe Function wsplug_version Lib "wsplug32.dll" () As LongPtr
-Public Declare PtrSafe Function wsplug_init Lib "wsplug32.dll" (ByVal options As LongPtr, _
-        ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_info Lib "wsplug32.dll" (ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_shutdown Lib "wsplug32.dll" (ByVal timeout_ms As Long) As Long
-Public Declare PtrSafe Function wsplug_set_log_callback Lib "wsplug32.dll" (ByVal level As Long, _
-        ByVal callback As LongPtr, ByVal user_data As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_status_text Lib "wsplug32.dll" (ByVal status As Long) As LongPtr
-Public Declare PtrSafe Sub wsplug_free Lib "wsplug32.dll" (ByVal text As LongPtr)
-Public Declare PtrSafe Function wsplug_text_copy Lib "wsplug32.dll" (ByVal text As LongPtr, ByVal buffer As LongPtr, _
-        ByVal capacity As Long) As Long
-Public Declare PtrSafe Function wsplug_server_create Lib "wsplug32.dll" (ByVal options As LongPtr, _
-        ByRef server As Long, ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_server_start Lib "wsplug32.dll" (ByVal server As Long, _
-        ByVal options As LongPtr, ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_server_stop Lib "wsplug32.dll" (ByVal server As Long, ByVal options As LongPtr, _
-        ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_server_send Lib "wsplug32.dll" (ByVal server As Long, ByVal kind As Long, _
-        ByVal data As LongPtr, ByVal length As Long, ByVal options As LongPtr, ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_server_clear Lib "wsplug32.dll" (ByVal server As Long, _
-        ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_server_clients Lib "wsplug32.dll" (ByVal server As Long, _
-        ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_server_set Lib "wsplug32.dll" (ByVal server As Long, ByVal options As LongPtr, _
-        ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_server_execute Lib "wsplug32.dll" (ByVal server As Long, _
-        ByVal procedure As LongPtr, ByVal params As LongPtr, ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_server_set_value Lib "wsplug32.dll" (ByVal server As Long, _
-        ByVal key As LongPtr, ByVal value As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_server_get_value Lib "wsplug32.dll" (ByVal server As Long, _
-        ByVal key As LongPtr, ByRef value As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_server_info Lib "wsplug32.dll" (ByVal server As Long, _
-        ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_server_messages Lib "wsplug32.dll" (ByVal server As Long, _
-        ByVal options As LongPtr, ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_client_subscribe Lib "wsplug32.dll" (ByVal client As Long, _
-        ByVal topic As LongPtr, ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_client_unsubscribe Lib "wsplug32.dll" (ByVal client As Long, _
-        ByVal topic As LongPtr, ByRef reply As LongPtr) As Long
-Public Declare PtrSafe Function wsplug_server_publish Lib "wsplug32.dll" (ByVal server As Long, _
-        ByVal topic As LongPtr, ByVal kind As Long, ByVal data As LongPtr, ByVal length As Long, _
-        ByVal options As LongPtr, ByRef reply As LongPtr) As Long
 #End If
 ' end of what is from include/wsplug.h
 

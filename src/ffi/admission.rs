@@ -6,9 +6,10 @@ use std::ffi::c_char;
 use super::glue::{command, text};
 use crate::api;
 
-/// Lets a client in that a "request" event told of, with "protocol" (one that it offers), "headers" of the answer, or nothing
-/// of the kind. From any thread, in the callback or later. "open" follows, or "refused" if the client has left meanwhile; until
-/// "open" nothing can be sent. WSPLUG_WRONG_STATE if it was answered before, WSPLUG_UNKNOWN_REF if "refused" has come.
+/// Lets a client in that a "request" event told of, with "protocol" (one that it offers), "headers" of the answer,
+/// "topics" and "values", or nothing of the kind. From any thread, in the callback or later. "open" follows, or
+/// "refused" if the client has left meanwhile; until "open" nothing can be sent. WSPLUG_WRONG_STATE if it was
+/// answered before, WSPLUG_UNKNOWN_REF if "refused" has come.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_client_accept(
     client: i32,

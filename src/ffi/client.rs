@@ -34,9 +34,10 @@ pub unsafe extern "system" fn wsplug_client_create(
     }
 }
 
-/// Connects, and waits for the result for up to "timeout" seconds (20); with "wait":false it returns at
-/// once, and "open" or "error" tells. Takes the options of wsplug_client_create too. WSPLUG_WRONG_STATE if it is
-/// started already; inside an inline callback only with "wait":false, else WSPLUG_IN_CALLBACK.
+/// Connects, and waits for the result for up to "timeout" seconds (20); with "wait":false it returns at once, and
+/// "open" or "error" tells. Takes the options of wsplug_client_create too. With "retryFirst" it may return the
+/// positive WSPLUG_TIMEOUT: not connected, and the client goes on trying. WSPLUG_WRONG_STATE if it is started
+/// already; inside an inline callback only with "wait":false, else WSPLUG_IN_CALLBACK.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_client_start(
     client: i32,
@@ -51,10 +52,9 @@ pub unsafe extern "system" fn wsplug_client_start(
     }
 }
 
-/// Closes a connection, ours or accepted, with "code" (1000) and "reason". A "close" event follows; messages
-/// that still arrive before it are dropped. Ends reconnection, also while it waits. Waits until the
-/// connection has ended, at most closeTimeoutMs and a second, unless "wait" is false or it is called inside
-/// a callback.
+/// Closes a connection, ours or accepted, with "code" (1000) and "reason". A "close" event follows; messages that
+/// still arrive before it are dropped. Ends reconnection, also while it waits. Waits until the connection has
+/// ended, at most closeTimeoutMs and a second, unless "wait" is false or it is called inside a callback.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_client_stop(
     client: i32,
@@ -69,9 +69,11 @@ pub unsafe extern "system" fn wsplug_client_stop(
     }
 }
 
-/// Sends a message on a connection, ours or accepted. Queued when it returns. WSPLUG_QUEUE_FULL if
-/// sendQueueBytes wait already, WSPLUG_WRONG_STATE if it is not open, WSPLUG_INVALID_ARGUMENT for a text that is not
-/// UTF-8, WSPLUG_TOO_LARGE for a ping or pong of more than 125 bytes.
+/// Sends a message on a connection, ours or accepted; it never waits. Queued when it returns. WSPLUG_QUEUE_FULL if
+/// sendQueueBytes wait already, or sendBudgetBytes on all connections together; WSPLUG_WRONG_STATE if it is not
+/// open (a client with queueWhileDisconnected keeps the message instead, up to that many bytes);
+/// WSPLUG_INVALID_ARGUMENT for a text that is not UTF-8; WSPLUG_TOO_LARGE for a ping or pong of more than 125
+/// bytes; WSPLUG_INTERNAL, with "compressionError" in the reply, where there is no memory to compress it.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_client_send(
     client: i32,
@@ -97,8 +99,9 @@ pub unsafe extern "system" fn wsplug_client_send(
     unsafe { send(client, kind, data, length, reply) }
 }
 
-/// The same with options: "confirm", a number or a text that comes back in a "sent" event once the system has taken the whole
-/// message. WSPLUG_QUEUE_FULL also if more events wait for the host than eventQueueEvents and eventQueueBytes allow.
+/// The same with options: "confirm", a number or a text that comes back in a "sent" event once the system has taken
+/// the whole message. WSPLUG_QUEUE_FULL also if more events wait for the host than eventQueueEvents and
+/// eventQueueBytes allow.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_client_send_with(
     client: i32,
@@ -149,16 +152,20 @@ unsafe fn send(
     unsafe { command(reply, || Ok(Reply::sent(send()))) }
 }
 
-/// Lets a connection go, ours or accepted. The "close" event that is owed comes before it returns (on the
-/// calling thread in pump and inline mode, and inside callbacks), other waiting callbacks do not come any more.
+/// Lets a connection go, ours or accepted, and waits until its callbacks that run on other threads have returned;
+/// of a client with queueWhileDisconnected also, outside of callbacks, until what waits has left, at most
+/// closeTimeoutMs and a second. The "close" event that is owed comes before it returns (on the calling thread in
+/// pump, inline and perConnection mode and inside callbacks; with "affinity" on the connection's own thread); other
+/// waiting callbacks do not come any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_client_clear(client: i32, reply: *mut *mut c_char) -> i32 {
     // SAFETY: the header's promise about replies.
     unsafe { command(reply, || Ok(api::client_clear(client))) }
 }
 
-/// Posts an "execute" event in the context of a connection, ours or accepted, with "procedure" and "params" (a JSON value, NULL is null),
-/// in its order, never beside another event of it. WSPLUG_WRONG_STATE unless it is open; one that closes meanwhile drops it.
+/// Posts an "execute" event in the context of a connection, ours or accepted, with "procedure" and "params" (a JSON
+/// value, NULL is null), in its order, never beside another event of it. WSPLUG_WRONG_STATE unless it is open,
+/// WSPLUG_QUEUE_FULL where more events wait for the host than may; one that closes meanwhile drops it.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_client_execute(
     client: i32,
@@ -179,8 +186,8 @@ pub unsafe extern "system" fn wsplug_client_execute(
     }
 }
 
-/// Keeps a text under a key with a connection, ours or accepted, until the ref is gone; of an accepted one it can still be
-/// read in the callback that gets its "close". A NULL value removes it.
+/// Keeps a text under a key with a connection, ours or accepted, until the ref is gone; of an accepted one it can
+/// still be read in the callback that gets its "close". A NULL value removes it.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_client_set_value(
     client: i32,
@@ -207,16 +214,18 @@ pub unsafe extern "system" fn wsplug_client_get_value(
     })
 }
 
-/// Replies with how a connection stands, ours or accepted: "state" (connecting, open, closing or closed, or asking), where it comes
-/// from, what its handshake brought, the round-trip time of the last ping, what waits, and counters. See docs/abi.md.
+/// Replies with how a connection stands, ours or accepted: "state" (connecting, open, closing or closed, or
+/// asking), where it comes from, what its handshake brought, the round-trip time of the last ping, what waits, and
+/// counters. See docs/abi.md.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_client_info(client: i32, reply: *mut *mut c_char) -> i32 {
     // SAFETY: the header's promise about replies.
     unsafe { command(reply, || Ok(api::client_info(client))) }
 }
 
-/// Replies with events of a connection, ours or accepted, that wait because there is no callback for them,
-/// and consumes them: at most "max" (100), after waiting "timeout" seconds (0) for the first.
+/// Replies with events of a connection, ours or accepted, that wait because there is no callback for them, and
+/// consumes them: at most "max" (100), after waiting "timeout" seconds (0) for the first; in a callback on a
+/// network thread only 0, else WSPLUG_IN_CALLBACK.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_client_messages(
     client: i32,
@@ -231,8 +240,8 @@ pub unsafe extern "system" fn wsplug_client_messages(
     }
 }
 
-/// Writes to *client the ref of the living client whose option "name" this is; 0 and WSPLUG_UNKNOWN_REF if there is none.
-/// Accepted connections have no name.
+/// Writes to *client the ref of the living client whose option "name" this is; 0 and WSPLUG_UNKNOWN_REF if there is
+/// none, WSPLUG_INVALID_ARGUMENT of an empty name. Accepted connections have no name.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_client_find(name: *const c_char, client: *mut i32) -> i32 {
     // SAFETY: the header's promises about texts and outputs.
@@ -253,15 +262,17 @@ pub unsafe extern "system" fn wsplug_client_find(name: *const c_char, client: *m
     }
 }
 
-/// Takes the next message of a connection, ours or accepted, that no callback takes: whole, *length bytes in buffer, of
-/// *kind WSPLUG_TEXT or WSPLUG_BINARY (kind may be NULL). timeout_ms 0 polls, negative waits until there is one, else
-/// WSPLUG_TIMEOUT. WSPLUG_BUFFER_TOO_SMALL if capacity is less than its length, which is written to *length: the message
-/// stays for the next call; so a NULL buffer with capacity 0 asks for the length. Several threads may receive.
+/// Takes the next message of a connection, ours or accepted, that no callback takes: whole, *length bytes in buffer
+/// without a NUL behind them, of *kind WSPLUG_TEXT or WSPLUG_BINARY. Length must not be NULL, kind may be.
+/// timeout_ms 0 polls, negative waits until there is one, else WSPLUG_TIMEOUT; in a callback on a network thread
+/// only 0, else WSPLUG_IN_CALLBACK. WSPLUG_BUFFER_TOO_SMALL if capacity is less than its length, which is written
+/// to *length: the message stays for the next call; so a NULL buffer with capacity 0 asks for the length. Several
+/// threads may receive.
 ///
 /// A client that comes back by itself is waited for. Once nothing more can come: first what is left, then
-/// WSPLUG_WRONG_STATE, or WSPLUG_UNKNOWN_REF of an accepted connection. WSPLUG_WRONG_STATE also where there is a callback for
-/// its events, unless its option "dispatch" is "pull". Other events are passed over and dropped, but for the last "close" and
-/// the last "error", which can be pulled until a later message was received.
+/// WSPLUG_WRONG_STATE, or WSPLUG_UNKNOWN_REF of an accepted connection. WSPLUG_WRONG_STATE also where there is a
+/// callback for its events, unless its option "dispatch" is "pull". Other events are passed over and dropped, but
+/// for the last "close" and the last "error", which can be pulled until a later message was received.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_client_receive(
     client: i32,

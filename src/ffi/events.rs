@@ -13,8 +13,9 @@ use crate::events::{Call, Handler, Pulled, Source, Tag, hub, write_context};
 use crate::protocol::Kind;
 
 /// Takes events. Type is "open", "message", "fragment", "ping", "pong", "close", "error", "drain", "sent",
-/// "execute", "service", "stopped", "request" or "refused"; context is a
-/// JSON object. Everything is valid until the callback returns. It must not throw, longjmp or end its thread.
+/// "execute", "service", "stopped", "request" or "refused"; context is a JSON object. Server is 0 where it is about
+/// a client of our own, client 0 where it is about a server itself. Everything is valid until the callback returns.
+/// It must not throw, longjmp or end its thread.
 pub type wsplug_event_callback = Option<
     unsafe extern "system" fn(
         server: i32,
@@ -29,6 +30,7 @@ pub type wsplug_event_callback = Option<
 >;
 
 /// Takes messages as they came: kind is WSPLUG_TEXT or WSPLUG_BINARY, data has length bytes and no NUL behind them.
+/// Server, what is valid and what it must not do: as wsplug_event_callback.
 pub type wsplug_message_callback = Option<
     unsafe extern "system" fn(
         server: i32,
@@ -40,7 +42,7 @@ pub type wsplug_message_callback = Option<
     ),
 >;
 
-/// Tells that something waits.
+/// Tells that something waits. It must not throw, longjmp or end its thread.
 pub type wsplug_wakeup_callback = Option<unsafe extern "system" fn(user_data: *mut c_void)>;
 
 /// One event in the host's hands. Freed with wsplug_event_free.
@@ -114,14 +116,15 @@ fn handler(
     }))
 }
 
-/// Sets the callbacks for all events that no method takes; both NULL: events wait to be pulled. Where
-/// on_message is NULL, messages come to on_event as JSON. Events that wait for callbacks already go to these
-/// ones. Returns once the old callbacks no longer run, unless it is called inside a callback.
+/// Sets the callbacks for all events that no method takes; both NULL: events wait to be pulled. Where on_message is
+/// NULL, messages come to on_event as JSON. Where only on_event is NULL, every event but messages is thrown away,
+/// "close" and "request" too. Events that wait for callbacks already go to these ones. Returns once the old
+/// callbacks no longer run, unless it is called inside a callback.
 ///
 /// The option "dispatch" of a server or client (or of wsplug_init, for all) says how they run: "thread" (the
 /// default) calls back on one thread of the library, one event at a time; "inline" on the connection's network
-/// thread, for short callbacks; "pump" only inside wsplug_pump; "perConnection" on several threads of the library, those of
-/// one connection one after the other, with "affinity":true always on the same thread. See docs/events.md.
+/// thread, for short callbacks; "pump" only inside wsplug_pump; "perConnection" on several threads of the library,
+/// those of one connection one after the other, with "affinity":true always on the same thread. See docs/events.md.
 #[unsafe(no_mangle)]
 pub extern "system" fn wsplug_set_callbacks(
     on_event: wsplug_event_callback,
@@ -134,8 +137,8 @@ pub extern "system" fn wsplug_set_callbacks(
     })
 }
 
-/// Sets the callbacks of the servers and clients whose option "method" is name; both NULL: none. Otherwise
-/// as wsplug_set_callbacks.
+/// Sets the callbacks of the servers and clients whose option "method" is name; both NULL: none.
+/// WSPLUG_INVALID_ARGUMENT of a name that is NULL or empty. Otherwise as wsplug_set_callbacks.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_set_method(
     name: *const c_char,
@@ -155,8 +158,9 @@ pub unsafe extern "system" fn wsplug_set_method(
     })
 }
 
-/// Takes the next event that no callback takes: timeout_ms 0 polls, negative waits until there is one. Writes it
-/// to *event, to be freed with wsplug_event_free, or NULL with WSPLUG_TIMEOUT.
+/// Takes the next event that no callback takes: timeout_ms 0 polls, negative waits until there is one; in a
+/// callback on a network thread only 0, else WSPLUG_IN_CALLBACK. Writes it to *event, to be freed with
+/// wsplug_event_free, or NULL with WSPLUG_TIMEOUT.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_event_next(
     timeout_ms: i32,
@@ -182,7 +186,8 @@ pub unsafe extern "system" fn wsplug_event_next(
     })
 }
 
-/// Ends one wait of wsplug_event_next or wsplug_pump early: the one under way, or else the next.
+/// Ends one wait of wsplug_event_next, ..._messages or wsplug_pump early: the one under way, or else the next. It
+/// answers as when nothing has come in its time: WSPLUG_TIMEOUT, an empty array, 0.
 #[unsafe(no_mangle)]
 pub extern "system" fn wsplug_event_wake() {
     guard((), (), || hub().wake());
@@ -197,7 +202,7 @@ fn read<R>(event: *const wsplug_event, none: R, get: impl FnOnce(&wsplug_event) 
     }
 }
 
-/// The event's server, or 0; also 0 of NULL, as all of the following.
+/// The event's server, or 0. Of a NULL event this and all of the following give 0, "" or NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_event_server(event: *const wsplug_event) -> i32 {
     read(event, 0, |event| event.pulled.server())
@@ -227,14 +232,14 @@ pub unsafe extern "system" fn wsplug_event_process(event: *const wsplug_event) -
     read(event, 0, |event| event.pulled.tag().process)
 }
 
-/// The type, as a callback gets it. Static; "" of NULL.
+/// The type, as a callback gets it. Static.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_event_type(event: *const wsplug_event) -> *const c_char {
     read(event, c"", |event| event.pulled.event().type_name()).as_ptr()
 }
 
-/// The context, a JSON object, as a callback gets it. Built at the first call, from one thread at a time;
-/// valid until the event is freed.
+/// The context, a JSON object, as a callback gets it; valid until the event is freed. The first call builds it, so
+/// no two threads may call this for the same event at the same time.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_event_context(event: *const wsplug_event) -> *const c_char {
     read(event, c"".as_ptr(), |event| {
@@ -263,8 +268,8 @@ pub unsafe extern "system" fn wsplug_event_method(event: *const wsplug_event) ->
     })
 }
 
-/// The payload of a "message", "fragment", "ping" or "pong" as it came, *length bytes without NUL; NULL and 0
-/// of others. Valid until the event is freed. length may be NULL.
+/// The payload of a "message", "fragment", "ping" or "pong" as it came, *length bytes without NUL; NULL and 0 of
+/// others. Valid until the event is freed. Length may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_event_data(
     event: *const wsplug_event,
@@ -305,23 +310,24 @@ pub extern "system" fn wsplug_pump(timeout_ms: i32, max: i32) -> i32 {
     })
 }
 
-/// Sets what tells a host that sleeps elsewhere that something waits for wsplug_pump, wsplug_event_next, ..._messages or
-/// wsplug_client_receive; at once, if something does. Replaces what was set; without options ("fd" or "hwnd") and with a
-/// NULL callback it removes it, as wsplug_shutdown does. Returns once the old callback no longer runs, unless it is called
-/// inside a callback.
+/// Sets what tells a host that sleeps elsewhere that something waits for wsplug_pump, wsplug_event_next,
+/// ..._messages or wsplug_client_receive; at once, if something does. Replaces what was set; without options ("fd"
+/// or "hwnd") and with a NULL callback it removes it, as wsplug_shutdown does. Returns once the old callback no
+/// longer runs, unless it is called inside a callback.
 ///
-/// The callback is called on whichever thread brings the event, mostly a network thread of the library, with no lock held.
-/// It should only wake the host's own thread: as long as it runs, that network thread does nothing else. Inside it
-/// wsplug_pump is refused.
+/// The callback is called on whichever thread brings the event, mostly a network thread of the library, with no
+/// lock held. It should only wake the host's own thread: as long as it runs, that network thread does nothing else.
+/// Inside it wsplug_pump is refused.
 ///
-/// One wake-up stands for all that came since the host looked last. So look until there is no more: wsplug_event_next until
-/// WSPLUG_TIMEOUT, ..._messages until fewer come than were asked for. wsplug_pump that stops at its max is told anew.
+/// One wake-up stands for all that came since the host looked last. So look until there is no more:
+/// wsplug_event_next until WSPLUG_TIMEOUT, ..._messages until fewer come than were asked for. A wsplug_pump that
+/// stops at its max is told anew.
 ///
-/// {"fd":true}, not on Windows: the reply's "fd" is readable as long as anything waits. Poll it, do not read from it, and do
-/// not close it: it is the library's, and closed when it is replaced or removed.
+/// {"fd":true}, not on Windows: the reply's "fd" is readable as long as anything waits. Poll it, do not read from
+/// it, and do not close it: it is the library's, and closed when it is replaced or removed.
 ///
-/// {"hwnd":...,"message":...}, on Windows: the message is posted to the window, with wParam and lParam 0. It is for the
-/// window's thread to pump when it gets it.
+/// {"hwnd":...,"message":...}, on Windows: the message is posted to the window, with wParam and lParam 0. It is for
+/// the window's thread to pump when it gets it.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_set_wakeup(
     options: *const c_char,

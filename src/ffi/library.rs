@@ -10,48 +10,27 @@ use crate::api;
 use crate::error::Status;
 use crate::log::{self, Level};
 
-/// Takes log messages, up to the level that was asked for. May be called on any thread.
+/// Takes log messages, up to the level that was asked for. It may be called on any thread, on several at the same
+/// time, and counts as a callback: inside it wsplug_shutdown and wsplug_pump are refused, and stops do not wait. It
+/// must not throw, longjmp or end its thread.
 pub type wsplug_log_callback =
     Option<unsafe extern "system" fn(level: i32, message: *const c_char, user_data: *mut c_void)>;
 
-/// The version of the interface that the loaded library has: compare it with WSPLUG_ABI_VERSION.
-#[unsafe(no_mangle)]
-pub extern "system" fn wsplug_abi_version() -> i32 {
-    WSPLUG_ABI_VERSION
-}
-
-/// The library's version, such as "0.1.0". Static; do not free it.
-#[unsafe(no_mangle)]
-pub extern "system" fn wsplug_version() -> *const c_char {
-    const VERSION: &CStr =
-        match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
-            Ok(version) => version,
-            Err(_) => panic!("a version has no NUL"),
-        };
-    VERSION.as_ptr()
-}
-
-/// Sets what holds for the whole library: "threads" (network threads, 1), "dispatch" and "affinity" (see
-/// wsplug_set_callbacks), "callbackThreads" (of "perConnection", 16 at most). Optional, and only before anything was created or after wsplug_shutdown;
-/// WSPLUG_WRONG_STATE otherwise.
+/// Sets what holds for the whole library: "threads" (network threads: 1), "sendBudgetBytes" (what may wait to be
+/// sent in the whole process: no limit), "dispatch" and "affinity" (see wsplug_set_callbacks), "callbackThreads"
+/// (those of "perConnection": 16; 1 to 1024). Optional, and only before anything was created or after
+/// wsplug_shutdown; WSPLUG_WRONG_STATE otherwise.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_init(options: *const c_char, reply: *mut *mut c_char) -> i32 {
     // SAFETY: the header's promises about texts and replies.
     unsafe { command(reply, || Ok(api::init(text("options", options)?))) }
 }
 
-/// Replies with what the library holds and has counted: "version", network "threads", open "connections", counters, what
-/// waits for the host, and each of "servers" and "clients" (of our own). See docs/abi.md.
-#[unsafe(no_mangle)]
-pub unsafe extern "system" fn wsplug_info(reply: *mut *mut c_char) -> i32 {
-    // SAFETY: the header's promise about replies.
-    unsafe { command(reply, || Ok(api::info())) }
-}
-
-/// Closes every connection with 1001, delivers what is left for callbacks, joins every thread of the
-/// library and forgets all refs and callbacks. Waits for up to timeout_ms (negative: 10,000), then ends
-/// what is left without a word and returns WSPLUG_TIMEOUT. Events that no callback takes can still be
-/// pulled afterwards. New objects may be created afterwards. Inside a callback: WSPLUG_IN_CALLBACK.
+/// Closes every connection with 1001, delivers what is left for callbacks, joins every thread of the library and
+/// forgets all refs and callbacks but the log's. Waits for up to timeout_ms (negative: 10,000), then ends what is
+/// left without a word and returns WSPLUG_TIMEOUT. Meanwhile nothing can be created or started, and a second
+/// wsplug_shutdown is refused: WSPLUG_WRONG_STATE. Afterwards all of that can be done again, and events that no
+/// callback takes can still be pulled. Inside a callback: WSPLUG_IN_CALLBACK.
 #[unsafe(no_mangle)]
 pub extern "system" fn wsplug_shutdown(timeout_ms: i32) -> i32 {
     guard_status(|| match api::shutdown(timeout_ms) {
@@ -60,8 +39,17 @@ pub extern "system" fn wsplug_shutdown(timeout_ms: i32) -> i32 {
     })
 }
 
-/// Sends log messages up to level (WSPLUG_LOG_OFF to WSPLUG_LOG_DEBUG) to callback, which may be NULL.
-/// Messages hold no payloads and no secrets.
+/// Replies with what the library holds and has counted: "version", network "threads", open "connections", counters,
+/// what waits for the host, and each of "servers" and "clients" (of our own). See docs/abi.md.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn wsplug_info(reply: *mut *mut c_char) -> i32 {
+    // SAFETY: the header's promise about replies.
+    unsafe { command(reply, || Ok(api::info())) }
+}
+
+/// Sends log messages up to level (WSPLUG_LOG_OFF to WSPLUG_LOG_DEBUG, else WSPLUG_INVALID_ARGUMENT) to callback,
+/// which may be NULL. Returns once the old one no longer runs, unless it is called inside a callback.
+/// wsplug_shutdown leaves it set. Messages hold no payloads and no secrets.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_set_log_callback(
     level: i32,
@@ -86,7 +74,7 @@ pub unsafe extern "system" fn wsplug_set_log_callback(
     })
 }
 
-/// A status in words, also of a number that is none. Static; do not free it.
+/// A status in words, also for a number that is no status. Static; do not free it.
 #[unsafe(no_mangle)]
 pub extern "system" fn wsplug_status_text(status: i32) -> *const c_char {
     let text = match Status::from_code(status) {
@@ -151,4 +139,21 @@ pub unsafe extern "system" fn wsplug_text_copy(
         }
     }
     i32::try_from(text.len() + 1).unwrap_or(i32::MAX)
+}
+
+/// The library's version, such as "0.1.0". Static; do not free it.
+#[unsafe(no_mangle)]
+pub extern "system" fn wsplug_version() -> *const c_char {
+    const VERSION: &CStr =
+        match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+            Ok(version) => version,
+            Err(_) => panic!("a version has no NUL"),
+        };
+    VERSION.as_ptr()
+}
+
+/// The version of the interface that the loaded library has: compare it with WSPLUG_ABI_VERSION.
+#[unsafe(no_mangle)]
+pub extern "system" fn wsplug_abi_version() -> i32 {
+    WSPLUG_ABI_VERSION
 }

@@ -5,14 +5,21 @@
 // The preamble of the header is the safety contract of every function; it is not repeated at each.
 #![allow(clippy::missing_safety_doc)]
 
-mod admission;
-mod client;
-mod events;
 mod glue;
-mod library;
-mod server;
 mod status;
+
+// The header has its functions in the order of these; what stands together rustfmt would sort.
+mod library;
+
+mod server;
+
+mod client;
+
+mod admission;
+
 mod topics;
+
+mod events;
 
 pub use admission::*;
 pub use client::*;

@@ -30,8 +30,8 @@ pub unsafe extern "system" fn wsplug_server_create(
     }
 }
 
-/// Begins to listen, in the calling thread, so that the reply tells whether it worked and on which "port".
-/// Takes the options of wsplug_server_create too. WSPLUG_WRONG_STATE if it listens already.
+/// Begins to listen, in the calling thread, so that the reply tells whether it worked and on which "port". Takes
+/// the options of wsplug_server_create too. WSPLUG_WRONG_STATE if it listens already.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_server_start(
     server: i32,
@@ -46,13 +46,15 @@ pub unsafe extern "system" fn wsplug_server_start(
     }
 }
 
-/// Stops listening at once and closes every connection with "code" (1001) and "reason"; each gets its
-/// "close" event. Takes the options of wsplug_server_create for the next start too. Waits until the
-/// connections have ended, at most closeTimeoutMs (or "deadlineMs") and a second, unless "wait" is false or it is called inside a
-/// callback. A server that does not listen is no failure.
+/// Stops listening at once and closes every connection with "code" (1001) and "reason"; each gets its "close"
+/// event. Takes the options of wsplug_server_create for the next start too. Waits until the connections have ended,
+/// at most closeTimeoutMs (or "deadlineMs") and a second, unless "wait" is false or it is called inside a callback.
+/// A server that does not listen is no failure.
 ///
-/// With "drain":true it takes no new clients and lets those that are there go by themselves; who is left after "deadlineMs" (30000)
-/// is closed with "code" and "reason". Meanwhile everything else works, also a new start; another stop counts instead of this.
+/// With "drain":true it takes no new clients and lets those that are there go by themselves; who is left after
+/// "deadlineMs" (30000) is closed with "code" and "reason". So it waits longer: at most deadlineMs, closeTimeoutMs
+/// and a second, 36 seconds by default. Meanwhile everything else works, also a new start; another stop counts
+/// instead of this.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_server_stop(
     server: i32,
@@ -67,8 +69,9 @@ pub unsafe extern "system" fn wsplug_server_stop(
     }
 }
 
-/// Sends a message to the connections in "clients", or to every open one without that option. Queued when
-/// it returns; the reply has one status per target. WSPLUG_OK also if single targets failed: see the reply.
+/// Sends a message to the connections in "clients", or to every open one without that option; with "confirm" as
+/// wsplug_client_send_with. Queued when it returns; the reply has one status per target. WSPLUG_OK also if single
+/// targets failed: see the reply.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_server_send(
     server: i32,
@@ -94,8 +97,10 @@ pub unsafe extern "system" fn wsplug_server_send(
     }
 }
 
-/// Lets a server go, with its connections. "close" events that are owed come before it returns (on the
-/// calling thread in pump and inline mode, and inside callbacks), other waiting callbacks do not come any more.
+/// Lets a server go, with its connections, and waits until their callbacks that run on other threads have returned.
+/// "close" events that are owed come before it returns (on the calling thread in pump, inline and perConnection
+/// mode and inside callbacks; with "affinity" on the connection's own thread); other waiting callbacks do not come
+/// any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_server_clear(server: i32, reply: *mut *mut c_char) -> i32 {
     // SAFETY: the header's promise about replies.
@@ -109,8 +114,8 @@ pub unsafe extern "system" fn wsplug_server_clients(server: i32, reply: *mut *mu
     unsafe { command(reply, || Ok(api::server_clients(server))) }
 }
 
-/// Changes what may be changed while a server listens: "blocked", "interval", and method, worker, window, process and
-/// dispatch. Other options are named in "ignoredOptions". The reply is the configuration.
+/// Changes what may be changed while a server listens: "blocked", "interval", and method, worker, window, process,
+/// dispatch and affinity. Other options are named in "ignoredOptions". The reply is the configuration.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_server_set(
     server: i32,
@@ -126,7 +131,8 @@ pub unsafe extern "system" fn wsplug_server_set(
 }
 
 /// Posts an "execute" event in the context of a server, with "procedure" and "params" (a JSON value, NULL is null),
-/// before the next "service", never beside another event of client 0. WSPLUG_WRONG_STATE unless it is started.
+/// before the next "service", never beside another event of client 0. WSPLUG_WRONG_STATE unless it is started,
+/// WSPLUG_QUEUE_FULL where more events wait for the host than may.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_server_execute(
     server: i32,
@@ -174,16 +180,17 @@ pub unsafe extern "system" fn wsplug_server_get_value(
     })
 }
 
-/// Replies with how a server stands: its url, how many "clients" it has, who was "refused" by reason, what waits, and
-/// counters over all of its connections, also those that are gone. See docs/abi.md.
+/// Replies with how a server stands: its url, how many "clients" it has, who was "refused" by reason, what waits,
+/// and counters over all of its connections, also those that are gone. See docs/abi.md.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_server_info(server: i32, reply: *mut *mut c_char) -> i32 {
     // SAFETY: the header's promise about replies.
     unsafe { command(reply, || Ok(api::server_info(server))) }
 }
 
-/// Replies with events of the server and its connections that wait because there is no callback for them,
-/// and consumes them: at most "max" (100), after waiting "timeout" seconds (0) for the first.
+/// Replies with events of the server and its connections that wait because there is no callback for them, and
+/// consumes them: at most "max" (100), after waiting "timeout" seconds (0) for the first; in a callback on a
+/// network thread only 0, else WSPLUG_IN_CALLBACK.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_server_messages(
     server: i32,

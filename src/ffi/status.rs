@@ -10,7 +10,7 @@ pub const WSPLUG_ABI_VERSION: i32 = 1;
 
 /// Done.
 pub const WSPLUG_OK: i32 = 0;
-/// Nothing came in the time that was given; nothing is wrong.
+/// Not done (yet), and nothing is wrong: nothing came in the time that was given, or a start goes on trying.
 pub const WSPLUG_TIMEOUT: i32 = 1;
 /// An argument is NULL, negative, not UTF-8 or none of the constants.
 pub const WSPLUG_INVALID_ARGUMENT: i32 = -1;
@@ -20,9 +20,10 @@ pub const WSPLUG_INVALID_OPTIONS: i32 = -2;
 pub const WSPLUG_UNKNOWN_REF: i32 = -3;
 /// The command does not fit the state that the object is in.
 pub const WSPLUG_WRONG_STATE: i32 = -4;
-/// The connection's send queue has no room now; the "drain" option tells when it has.
+/// What may wait has no room for it now; where that is a connection's send queue, the "drain" option tells when it
+/// has.
 pub const WSPLUG_QUEUE_FULL: i32 = -5;
-/// The message exceeds a limit.
+/// A ping or pong of more than 125 bytes.
 pub const WSPLUG_TOO_LARGE: i32 = -6;
 /// The network or the peer refused.
 pub const WSPLUG_NETWORK: i32 = -7;
@@ -32,7 +33,7 @@ pub const WSPLUG_IN_CALLBACK: i32 = -8;
 pub const WSPLUG_FORKED: i32 = -9;
 /// The buffer is too small; the length that is needed was written.
 pub const WSPLUG_BUFFER_TOO_SMALL: i32 = -10;
-/// A fault of the library, which was logged.
+/// A fault of the library, or no memory to compress a message; it was logged.
 pub const WSPLUG_INTERNAL: i32 = -99;
 
 /// A text message (RFC 6455 opcode).

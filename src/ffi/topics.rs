@@ -6,9 +6,10 @@ use std::ffi::{c_char, c_void};
 use super::glue::{bytes, command, given, kind, text};
 use crate::api;
 
-/// Subscribes a connection that a server accepted to a topic, until it ends; being subscribed already is no failure. The
-/// reply tells whether that has "changed" anything, and how many "subscribers" the topic has. WSPLUG_WRONG_STATE for a
-/// client of our own, one that is closing, and beyond the server's "maxTopics". A topic is any text of 1 to 256 bytes.
+/// Subscribes a connection that a server accepted to a topic, until it ends; being subscribed already is no
+/// failure. The reply tells whether that has "changed" anything, and how many "subscribers" the topic has.
+/// WSPLUG_WRONG_STATE for a client of our own, one that is closing, and beyond the server's "maxTopics". A topic is
+/// any text of 1 to 256 bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_client_subscribe(
     client: i32,
@@ -38,9 +39,10 @@ pub unsafe extern "system" fn wsplug_client_unsubscribe(
     }
 }
 
-/// Sends a message to every connection that is subscribed to a topic; encoded once, however many they are. A topic
-/// without subscribers is no failure. The reply tells how many "subscribers" there were, for how many of them it is
-/// "queued", and who "failed", by the error's name; with "statuses", each one's status. See docs/topics.md.
+/// Sends a message to every connection that is subscribed to a topic; encoded once for all of them, but anew for
+/// each whose compression keeps its context. A topic without subscribers is no failure. The reply tells how many
+/// "subscribers" there were, for how many of them it is "queued", and who "failed", by the error's name; with
+/// "statuses", each one's status. See docs/topics.md.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_server_publish(
     server: i32,
