@@ -280,11 +280,12 @@ fn options_page() -> String {
         ("Library", "Of `wsplug_init`."),
         (
             "Events of a server or client",
-            "Of create, start and stop. Each event carries the values that were in force when it happened.",
+            "Of create, start and stop, and of `wsplug_server_set`; in force at once. Each event carries the values that were in force when it happened.",
         ),
         (
             "Server",
-            "Of `wsplug_server_create`, `wsplug_server_start` and `wsplug_server_stop`; in force from the next start on.",
+            "Of `wsplug_server_create`, `wsplug_server_start` and `wsplug_server_stop`; in force from the next start on, but `interval`, `blocked` and `sendBudgetBytes` at once. \
+             Of `wsplug_server_set`, at any time: `interval` and `blocked`.",
         ),
         (
             "Client",
@@ -292,7 +293,7 @@ fn options_page() -> String {
         ),
         (
             "Server and client",
-            "Of create, start and stop of both; in force from the next start on.",
+            "Of create, start and stop of both; in force from the next start on, but `eventQueueBytes` and `eventQueueEvents` at once.",
         ),
         ("Start of a client", "Of `wsplug_client_start`."),
         ("Accept", "Of `wsplug_client_accept`."),
@@ -323,13 +324,16 @@ fn options_page() -> String {
             }
             false => "| option | expected | default | example | meaning |\n|---|---|---|---|---|\n",
         };
-        for row in rows {
+        for row in &rows {
             let defaults = match has_two {
                 true => format!(
                     "{} | {}",
                     shown(&server, row.name),
                     shown(&client, row.name)
                 ),
+                false if group == "Events of a server or client" && row.default.is_empty() => {
+                    "as `wsplug_init`".to_owned()
+                }
                 false => code(&row.default),
             };
             let expected = row.expected.replace('|', "\\|");
@@ -340,8 +344,100 @@ fn options_page() -> String {
                 row.name
             );
         }
+        for row in rows.iter().filter(|row| !row.members.is_empty()) {
+            page += &members_table(group, row);
+        }
     }
     page
+}
+
+fn members_table(group: &str, row: &api::Row) -> String {
+    let whose = match group {
+        "Server" => " of a server",
+        "Client" => " of a client",
+        _ => "",
+    };
+    let mut table = format!(
+        "\n### Members of `{}`{whose}\n\n| member | expected | default | example | meaning |\n|---|---|---|---|---|\n",
+        row.name
+    );
+    for member in row.members {
+        let is_json = serde_json::from_str::<Value>(member.default).is_ok();
+        let default = match is_json {
+            true => code(member.default),
+            false => member.default.to_owned(),
+        };
+        table += &format!(
+            "| `{}` | {} | {default} | {} | {} |\n",
+            member.name,
+            member.expected,
+            code(member.example),
+            member.meaning.trim()
+        );
+    }
+    table
+}
+
+/// What the tables of members say is what the library says, takes and shows.
+#[test]
+fn members_of_options_are_as_the_library_has_them() {
+    let mut checked = 0;
+    for (group, rows) in api::option_groups() {
+        for row in rows.iter().filter(|row| !row.members.is_empty()) {
+            // A server's TLS wants a certificate before anything else.
+            let needed = match (group, row.name) {
+                ("Server", "tls") => json!({"certFile": "fullchain.pem"}),
+                _ => json!({}),
+            };
+            let shown = shown_by_default(group, row.name, &needed);
+            for member in row.members {
+                let place = format!("{group}, {}.{}", row.name, member.name);
+                let with = |value: Value| {
+                    let mut given = needed.clone();
+                    given[member.name] = value;
+                    if member.name == "keyFile" {
+                        given["certFile"] = "both.pem".into();
+                    }
+                    if member.name == "maxVersion" {
+                        given["minVersion"] = "1.2".into();
+                    }
+                    (row.check)(&given)
+                };
+                let error = with(json!({})).unwrap_err();
+                let said = format!("\"{}\" must be {}", member.name, member.expected);
+                assert!(error.contains(&said), "{place}: {error}");
+                let example = serde_json::from_str(member.example).unwrap();
+                assert_eq!(with(example), Ok(()), "{place}");
+                if let Ok(default) = serde_json::from_str::<Value>(member.default) {
+                    assert_eq!(shown[member.name], default, "{place}");
+                } else {
+                    // Said in words: not shown where it is not given, or not the same at both ends.
+                    let is_told = ["enabled", "certFile", "keyFile"].contains(&member.name);
+                    assert!(is_told || shown.get(member.name).is_none(), "{place}");
+                }
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 20, "only {checked} members");
+}
+
+/// An option that is an object as a reply shows it where only what is needed was given.
+fn shown_by_default(group: &str, option: &str, needed: &Value) -> Value {
+    let options = json!({ option: needed }).to_string();
+    let configuration = match group {
+        "Client" => {
+            let (shown, reference) = created(api::client_create(&options));
+            done(api::client_clear(reference));
+            shown
+        }
+        _ => {
+            let (shown, reference) = created(api::server_create(&options));
+            done(api::server_clear(reference));
+            shown
+        }
+    };
+    configuration[option].clone()
 }
 
 fn shown(configuration: &Value, option: &str) -> String {
@@ -355,7 +451,7 @@ fn shown(configuration: &Value, option: &str) -> String {
 
 fn code(text: &str) -> String {
     match text.is_empty() {
-        true => String::new(),
+        true => "none".to_owned(),
         false => format!("`{text}`"),
     }
 }

@@ -27,7 +27,7 @@ pub use clients::{
 };
 pub use info::{client_info, info, server_info};
 pub use library::{init, shutdown};
-pub use options::Row;
+pub use options::{Member, Row};
 pub use pull::{event_next, pump};
 pub use receive::client_receive;
 pub use reply::Reply;

@@ -18,6 +18,21 @@ use crate::protocol::proxy::Choice;
 use crate::protocol::upgrade::Origins;
 use crate::server::{Auth, Networks};
 
+/// A member of an option that is an object. Its texts stand in the documentation, and tests compare them with what the option
+/// takes, shows and says.
+pub struct Member {
+    /// Its name.
+    pub name: &'static str,
+    /// What it accepts, in the words of the error where it is something else.
+    pub expected: &'static str,
+    /// Its default as JSON, or in words.
+    pub default: &'static str,
+    /// A value that it takes, as JSON.
+    pub example: &'static str,
+    /// What it does.
+    pub meaning: &'static str,
+}
+
 /// One row of the documentation.
 pub struct Row {
     /// The option's name.
@@ -28,12 +43,14 @@ pub struct Row {
     pub default: String,
     /// What it does.
     pub meaning: &'static str,
+    /// Of an object, its members.
+    pub members: &'static [Member],
     /// What is wrong with a value for it.
     pub check: fn(&Value) -> std::result::Result<(), String>,
 }
 
-/// An option's name and, of an object, the names of its members.
-pub type Name = (&'static str, &'static [&'static str]);
+/// An option's name and, of an object, its members.
+pub type Name = (&'static str, &'static [Member]);
 
 /// A group of options.
 pub trait Options: Clone + Default {
@@ -89,6 +106,7 @@ macro_rules! options {
                     expected: <$type>::expected(),
                     default: defaults.$field.show().map(|value| value.to_string()).unwrap_or_default(),
                     meaning: $doc.trim(),
+                    members: <$type as OptionValue>::MEMBERS,
                     check: |value| <$type>::read(value).map(drop),
                 }, )*]
             }
@@ -177,7 +195,7 @@ options! {
         "health" health: Option<Paths> = None;
         /// The path, or paths, at which plain GETs are answered with the server's counters, as Prometheus reads them. Where `auth` is set, only for who may connect.
         "metrics" metrics: Option<Paths> = None;
-        /// Whose browser pages may read, by fetch, what `files`, `health` and `metrics` answer: "*" (all), or a list of origins. [] is only those of this host and port.
+        /// Whose browser pages may read, by fetch, what `files`, `health` and `metrics` answer: "*" (all), or a list of origins. [] and "same" are only those of this host and port.
         "cors" cors: Origins = Origins::List(Vec::new());
         /// Connections that ask for anything but a WebSocket; beyond, the one that has waited longest for its next request is closed, and where none waits the new one gets 503.
         "maxHttpConnections" max_guests: Int<1, 10_000_000> = Int(1000);
@@ -189,7 +207,7 @@ options! {
         "interval" interval: Interval = Interval::default();
         /// Refuses new connections with 503, and keeps those that are there.
         "blocked" blocked: bool = false;
-        /// TLS: an object with certFile and keyFile (a path or PEM text; the chain behind the certificate), certificates (an array of such objects: the one for the name that a client asks for, else the first), clientCaFile (the authorities of clients, which then must show a certificate), minVersion, maxVersion ("1.2", "1.3"), ciphers and alpn (arrays). Files that change are read again without losing a connection.
+        /// TLS: an object with the members below, of which `certFile` or `certificates` must be there. Files that change are read again without losing a connection.
         "tls" tls: ServerTls = ServerTls::default();
     }
 }
@@ -227,7 +245,7 @@ options! {
         "onOpen" on_open: Texts = Texts::default();
         /// Bytes of messages that may wait while the client is started and not connected, each message counting 64 more; they are sent in order once it is, after `onOpen`. 0: such sends are refused.
         "queueWhileDisconnected" queue: Int<0, 2_147_483_647> = Int(0);
-        /// TLS: true, or an object with caFile (whom to believe: "SYSTEM", a path, PEM text, or "NONE": everybody, nothing is verified), certFile and keyFile (the client's own certificate and key: a path or PEM text), disableHostnameValidation, serverName (where it is not the url's host), minVersion, maxVersion ("1.2", "1.3"), ciphers and alpn (arrays). A wss: url is TLS without it; with it, a ws: url is a wss: one.
+        /// TLS: true, or an object with the members below. A wss: url is TLS without it; with it, a ws: url is a wss: one.
         "tls" tls: Option<ClientTls> = None;
         /// Who we are to the server: {"basic":{"user":"…","password":"…"}} or {"bearer":"token"}; {} is nobody. An Authorization among `headers` counts before it, it before a user in the url. Never shown in replies.
         "auth" auth: ClientAuth = ClientAuth::default();
@@ -269,7 +287,7 @@ options! {
         "eventQueueEvents" event_count: Int<1, 2_147_483_647> = Int(65_536);
         /// Posts "drain" when there is room again after a send that was answered WSPLUG_QUEUE_FULL.
         "drain" drain: bool = false;
-        /// Compression (RFC 7692), with the members enabled, clientNoContextTakeover, serverNoContextTakeover, clientMaxWindowBits, serverMaxWindowBits (8 to 15), threshold (bytes; shorter messages are sent as they are), level (0 to 9; more takes longer) and memLevel (1 to 9; more takes memory). What is left out keeps its default. A server takes it where a client offers it. docs/compression.md has what each costs.
+        /// Compression (RFC 7692), with the members below. What is left out keeps its default. A server takes it where a client offers it. docs/compression.md has what each costs.
         "perMessageDeflate" deflate: Deflate = Deflate::default();
         /// Turns compression off; excludes `perMessageDeflate`.
         "disablePerMessageDeflate" disable_deflate: Option<bool> = None;
@@ -418,9 +436,10 @@ pub fn ignored(given: &Map<String, Value>, groups: &[&[Name]]) -> Option<Value> 
     for (name, known) in options().filter(|(_, known)| !known.is_empty()) {
         let members = given.get(name).and_then(Value::as_object);
         for member in members.iter().flat_map(|members| members.keys()) {
-            if !known.contains(&member.as_str()) {
+            let known = || known.iter().map(|member| member.name);
+            if !known().any(|name| name == member) {
                 let option = format!("{name}.{member}");
-                let near = nearest(member, known.iter().copied());
+                let near = nearest(member, known());
                 unknown.push(json!({ "option": option, "didYouMean": near }));
             }
         }

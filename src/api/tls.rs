@@ -4,7 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use super::json::type_of;
-use super::values::{OptionValue, wrong};
+use super::options::Member;
+use super::values::{OptionValue, members, wrong};
 use crate::transport::tls::{
     ClientSettings, Common, Identity, Pem, ServerSettings, Source, Trust, Version, cipher_names,
 };
@@ -18,17 +19,26 @@ pub struct ClientTls(pub Option<Box<ClientSettings>>);
 pub struct ServerTls(pub Option<Box<ServerSettings>>);
 
 impl OptionValue for ClientTls {
-    const MEMBERS: &'static [&'static str] = &[
-        "caFile",
-        "certFile",
-        "keyFile",
-        "disableHostnameValidation",
-        "serverName",
-        "minVersion",
-        "maxVersion",
-        "ciphers",
-        "alpn",
-    ];
+    const MEMBERS: &'static [Member] = members! {
+        /// Whom to believe: "SYSTEM" (the authorities of the operating system), a path or PEM text with certificates, or "NONE": everybody, nothing is verified.
+        "caFile": "a text" = "\"SYSTEM\"", "\"company-ca.pem\"";
+        /// The client's own certificate, for servers that ask: a path or PEM text; the chain behind the certificate.
+        "certFile": "a text" = "none", "\"client.pem\"";
+        /// Its key: a path or PEM text. Left out where `certFile` holds both.
+        "keyFile": "a text" = "as `certFile`", "\"client.key\"";
+        /// The certificate may be for any name; its chain is still verified.
+        "disableHostnameValidation": "true or false" = "false", "true";
+        /// The name to ask for and to verify.
+        "serverName": "a text" = "the url's host", "\"chat.example.com\"";
+        /// The oldest version of TLS.
+        "minVersion": "\"1.2\" or \"1.3\"" = "\"1.2\"", "\"1.3\"";
+        /// The newest.
+        "maxVersion": "\"1.2\" or \"1.3\"" = "\"1.3\"", "\"1.2\"";
+        /// Cipher suites by the names of rustls, the best first.
+        "ciphers": "an array of texts, or a text with commas" = "all that rustls has", "[\"TLS13_AES_128_GCM_SHA256\"]";
+        /// Protocols inside, the best first.
+        "alpn": "an array of texts, or a text with commas" = "none", "[\"http/1.1\"]";
+    };
 
     fn read(value: &Value) -> Result<Self, String> {
         let members = match value {
@@ -89,16 +99,24 @@ impl OptionValue for ClientTls {
 }
 
 impl OptionValue for ServerTls {
-    const MEMBERS: &'static [&'static str] = &[
-        "certFile",
-        "keyFile",
-        "certificates",
-        "clientCaFile",
-        "minVersion",
-        "maxVersion",
-        "ciphers",
-        "alpn",
-    ];
+    const MEMBERS: &'static [Member] = members! {
+        /// The server's certificate: a path or PEM text; the chain behind the certificate.
+        "certFile": "a text" = "none", "\"fullchain.pem\"";
+        /// Its key: a path or PEM text. Left out where `certFile` holds both.
+        "keyFile": "a text" = "as `certFile`", "\"privkey.pem\"";
+        /// More of them, or all: a client gets the first that is for the name that it asks for, else the first of all.
+        "certificates": "an array of objects with certFile and keyFile" = "none", "[{\"certFile\":\"chat.pem\",\"keyFile\":\"chat.key\"}]";
+        /// The authorities of clients, which then must show a certificate of theirs: a path or PEM text.
+        "clientCaFile": "a text" = "none", "\"company-ca.pem\"";
+        /// The oldest version of TLS.
+        "minVersion": "\"1.2\" or \"1.3\"" = "\"1.2\"", "\"1.3\"";
+        /// The newest.
+        "maxVersion": "\"1.2\" or \"1.3\"" = "\"1.3\"", "\"1.2\"";
+        /// Cipher suites by the names of rustls, the best first.
+        "ciphers": "an array of texts, or a text with commas" = "all that rustls has", "[\"TLS13_AES_128_GCM_SHA256\"]";
+        /// Protocols inside, the best first.
+        "alpn": "an array of texts, or a text with commas" = "none", "[\"http/1.1\"]";
+    };
 
     fn read(value: &Value) -> Result<Self, String> {
         let members = match value {

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Int, OptionValue, wrong};
+use super::{Int, Member, OptionValue, wrong};
 use crate::protocol::Role;
 use crate::protocol::deflate::{Effort, Wishes};
 
@@ -72,16 +72,24 @@ impl Deflate {
 }
 
 impl OptionValue for Deflate {
-    const MEMBERS: &'static [&'static str] = &[
-        "enabled",
-        "clientNoContextTakeover",
-        "serverNoContextTakeover",
-        "serverMaxWindowBits",
-        "clientMaxWindowBits",
-        "threshold",
-        "level",
-        "memLevel",
-    ];
+    const MEMBERS: &'static [Member] = members! {
+        /// Whether a server takes compression and a client offers it.
+        "enabled": "true or false" = "true of a server, false of a client", "true";
+        /// The client's end compresses each message by itself: less memory, larger messages.
+        "clientNoContextTakeover": "true or false" = "false", "true";
+        /// The server's end compresses each message by itself: less memory, larger messages.
+        "serverNoContextTakeover": "true or false" = "false", "true";
+        /// How far back the client's messages refer: 2^n bytes.
+        "clientMaxWindowBits": "a whole number from 8 to 15" = "15", "10";
+        /// How far back the server's messages refer: 2^n bytes.
+        "serverMaxWindowBits": "a whole number from 8 to 15" = "15", "10";
+        /// Bytes; shorter messages are sent as they are.
+        "threshold": "a whole number from 0 to 2147483647" = "1024", "256";
+        /// How hard to try, of what is sent: 0 not at all, 9 the most; more takes longer.
+        "level": "a whole number from 0 to 9" = "4", "1";
+        /// How much memory the compressor takes.
+        "memLevel": "a whole number from 1 to 9" = "5", "8";
+    };
 
     fn read(value: &Value) -> Result<Self, String> {
         let object = value.as_object().ok_or_else(|| wrong::<Self>(value))?;

@@ -226,7 +226,7 @@ impl OptionValue for Networks {
     }
 
     fn expected() -> String {
-        "an array of addresses and networks such as \"10.0.0.0/8\"".into()
+        "an array of addresses and networks such as \"10.0.0.0/8\", or a text with commas between them".into()
     }
 }
 

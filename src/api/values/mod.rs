@@ -1,6 +1,20 @@
 //! Knows the kinds of values that options have, with their ranges.
 //! Does not know the options.
 
+/// The members of an option that is an object: what each does, what it expects, its default and an example.
+macro_rules! members {
+    ($( #[doc = $doc:literal] $name:literal: $expected:literal = $default:literal, $example:literal; )*) => {
+        &[$( $crate::api::Member {
+            name: $name,
+            expected: $expected,
+            default: $default,
+            example: $example,
+            meaning: $doc,
+        }, )*]
+    };
+}
+pub(super) use members;
+
 mod deflate;
 mod http;
 mod nearest;
@@ -14,13 +28,14 @@ pub use nearest::nearest;
 pub use time::{Interval, Seconds};
 
 use super::json::type_of;
+use super::options::Member;
 use crate::error::Receipt;
 use crate::events::Dispatch;
 
 /// One kind of value.
 pub trait OptionValue: Sized {
-    /// Of an object, the names of its members.
-    const MEMBERS: &'static [&'static str] = &[];
+    /// Of an object, its members.
+    const MEMBERS: &'static [Member] = &[];
     /// Reads a value; the error says what is expected and what was given.
     fn read(value: &Value) -> Result<Self, String>;
     /// The value as replies show it; none for secrets.
@@ -177,7 +192,7 @@ impl OptionValue for Handle {
 
 /// Text that was not given is not shown.
 impl<T: OptionValue> OptionValue for Option<T> {
-    const MEMBERS: &'static [&'static str] = T::MEMBERS;
+    const MEMBERS: &'static [Member] = T::MEMBERS;
 
     fn read(value: &Value) -> Result<Self, String> {
         T::read(value).map(Some)
