@@ -4,6 +4,8 @@
 mod adversary;
 #[path = "support/cc.rs"]
 mod cc;
+#[path = "support/fences.rs"]
+mod fences;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
@@ -55,37 +57,25 @@ struct Block {
 fn blocks() -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     for (page, text) in pages() {
-        let mut open: Option<Block> = None;
-        let mut is_near = false;
-        for (number, line) in text.lines().enumerate() {
-            match (&mut open, line.strip_prefix("```")) {
-                (Some(block), None) => block.code += &format!("{line}\n"),
-                (None, Some(language)) => {
-                    open = Some(Block {
-                        place: format!("{page}:{}", number + 1),
-                        language: language.to_owned(),
-                        code: String::new(),
-                        output: None,
-                    });
-                }
-                (Some(_), Some(_)) => {
-                    let block = open.take().unwrap();
-                    let program = blocks.iter_mut().rev().find(|known| known.language == "c");
-                    match program {
-                        Some(program) if is_near && block.language == "text" => {
-                            program.output = Some(block.code);
-                        }
-                        _ => {
-                            is_near |= block.language == "c";
-                            blocks.push(block);
-                        }
-                    }
-                }
-                // Output stands under its program, in the same section.
-                (None, None) => is_near &= !line.starts_with('#'),
+        // Output stands under its program, in the same section.
+        let mut program = None;
+        for fence in fences::of(&text) {
+            let above = program.filter(|(section, _)| *section == fence.section);
+            if let (Some((_, program)), "text") = (above, &*fence.language) {
+                let program: &mut Block = &mut blocks[program];
+                program.output = Some(fence.code);
+                continue;
             }
+            if fence.language == "c" {
+                program = Some((fence.section, blocks.len()));
+            }
+            blocks.push(Block {
+                place: format!("{page}:{}", fence.line),
+                language: fence.language,
+                code: fence.code,
+                output: None,
+            });
         }
-        assert!(open.is_none(), "{page}: a block does not end");
     }
     blocks
 }
@@ -95,7 +85,16 @@ fn every_block_is_of_a_language_that_is_checked_or_said_not_to_be() {
     for block in blocks() {
         let is_known = [
             "c",
+            "cmake",
+            "cpp",
+            "csharp",
+            "java",
+            "js",
             "json",
+            "json client",
+            "json server",
+            "json stop",
+            "lua",
             "nginx",
             "pascal",
             "python",
@@ -138,8 +137,10 @@ fn c_blocks_compile_and_the_programs_print_what_is_shown() {
         let program = cc::compile(source.to_str().unwrap(), cc::Flavour::Plain);
         let printed = cc::run(&mut Command::new(program), &block.place);
         if has_main {
-            let shown = block.output.map(|output| output.replace("8080", &port));
-            check_output(&block.place, &printed, shown.as_deref());
+            let shown = block
+                .output
+                .unwrap_or_else(|| panic!("{}: what the program prints is not shown", block.place));
+            check_output(&block.place, &printed, &shown.replace("8080", &port));
             programs += 1;
         }
     }
@@ -147,11 +148,7 @@ fn c_blocks_compile_and_the_programs_print_what_is_shown() {
 }
 
 /// What was printed is what a page shows, line by line, where "…" stands for any part of a line.
-fn check_output(place: &str, printed: &str, shown: Option<&str>) {
-    let Some(shown) = shown else {
-        assert!(!printed.is_empty(), "{place} prints nothing");
-        return;
-    };
+fn check_output(place: &str, printed: &str, shown: &str) {
     let mut lines = printed.lines();
     for expected in shown.lines() {
         let line = lines.next();
@@ -180,12 +177,13 @@ fn fits(line: &str, expected: &str) -> bool {
     rest.ends_with(last)
 }
 
+/// Those that use the wrapper are run by tests/hosts.rs.
 #[test]
 fn python_blocks_run() {
     let mut programs = 0;
     for block in blocks()
         .into_iter()
-        .filter(|block| block.language == "python")
+        .filter(|block| block.language == "python" && !block.code.contains("import wsplug\n"))
     {
         let source = scratch(&block.place, ".py");
         fs::write(&source, &block.code).unwrap();
@@ -208,6 +206,14 @@ fn json_blocks_are_json_and_shell_blocks_are_shell() {
                 let value: Result<Value, _> = serde_json::from_str(&block.code);
                 assert!(value.is_ok(), "{}: {value:?}", block.place);
             }
+            "cmake" => {
+                // tests/packages.rs builds with it.
+                let project = read("tests/packages/CMakeLists.txt");
+                for line in block.code.lines() {
+                    let line = line.replace("program", "other");
+                    assert!(project.contains(&line), "{}: {line}", block.place);
+                }
+            }
             "sh" => {
                 let mut bash = Command::new("bash");
                 bash.args(["-n", "-c", &block.code]);
@@ -224,6 +230,37 @@ fn json_blocks_are_json_and_shell_blocks_are_shell() {
             _ => {}
         }
     }
+}
+
+/// Options that a page shows are options that the library takes and knows.
+#[test]
+fn json_blocks_of_options_are_taken_by_the_library() {
+    let mut taken = 0;
+    for block in blocks() {
+        let reply = match block.language.as_str() {
+            "json server" => {
+                let (reply, reference) = created(api::server_create(&block.code));
+                done(api::server_clear(reference));
+                reply
+            }
+            "json client" => {
+                let (reply, reference) = created(api::client_create(&block.code));
+                done(api::client_clear(reference));
+                reply
+            }
+            "json stop" => {
+                let (_, reference) = created(api::server_create("{}"));
+                let reply = done(api::server_stop(reference, &block.code));
+                done(api::server_clear(reference));
+                reply
+            }
+            _ => continue,
+        };
+        let place = &block.place;
+        assert_eq!(reply.get("ignoredOptions"), None, "{place}: {reply}");
+        taken += 1;
+    }
+    assert!(taken > 8, "only {taken} blocks");
 }
 
 #[test]

@@ -317,7 +317,7 @@ fn a_server_behind_the_nginx_of_the_recipe_knows_its_clients() {
         text.split_once("```").unwrap().0.to_owned()
     };
     let mut options: Value =
-        serde_json::from_str(&block("The server believes nginx", "json")).unwrap();
+        serde_json::from_str(&block("The server believes nginx", "json server")).unwrap();
     options["port"] = 0.into();
     let host = Host::spawn();
     ask!(host, "callbacks", "em").ok();
