@@ -78,6 +78,12 @@ fn wlanguage_calls_functions_of_the_header_with_all_of_their_parameters() {
     for (file, text) in wlanguage() {
         for (at, call) in text.match_indices("API(") {
             let arguments = arguments(&text[at + call.len()..], ',');
+            // The variable that has the library's name, which is another in a 32-bit program.
+            assert_eq!(
+                arguments[0].trim(),
+                "gsWSPlugLibrary",
+                "{file}: {arguments:?}"
+            );
             let name = arguments[1].trim().trim_matches('"');
             let function = interface.functions.iter().find(|known| known.name == name);
             let function = function.unwrap_or_else(|| panic!("{file}: there is no {name}"));
