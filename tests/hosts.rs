@@ -1,15 +1,19 @@
 //! The programs of examples-hosts, one for each language: all print what examples-hosts/expected.txt says, and end well.
-//! Where a wrapper does more than declare, a program of tests/hosts checks the rest of it.
+//! Where a wrapper does more than declare, a program of tests/hosts checks the rest of it. The first programs of docs/hosts.md
+//! are taken from that page, with the commands that build and run them.
 //!
 //! They need compilers and runtimes that are large: not in `cargo test`, but in scripts/test.sh.
 
 #[path = "support/cc.rs"]
 mod cc;
+#[path = "support/fences.rs"]
+mod fences;
 #[path = "support/interop_peers.rs"]
 mod interop_peers;
 
 use std::ffi::OsStr;
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -20,6 +24,7 @@ use interop_peers::{folder, has, program};
 fn python_by_ctypes() {
     plays(&mut host("python3", "python"), &["python/scenario.py"]);
     checks(&mut host("python3", "python"), &["../tests/hosts/tour.py"]);
+    begins("Python", |_| {});
 }
 
 #[test]
@@ -35,6 +40,7 @@ fn node_by_koffi() {
         link(&modules, &place.join("node_modules"));
         plays(&mut host("node", "node"), &[place.join("scenario.mjs")]);
         checks(&mut host("node", "node"), &[place.join("tour.mjs")]);
+        begins("Node", |place| link(&modules, &place.join("node_modules")));
     }
 }
 
@@ -43,6 +49,7 @@ fn luajit_by_its_ffi() {
     if has(&program("luajit"), "lua") {
         plays(&mut host("luajit", "lua"), &["luajit/scenario.lua"]);
         checks(&mut host("luajit", "lua"), &["../tests/hosts/tour.lua"]);
+        begins("LuaJIT", |_| {});
     }
 }
 
@@ -60,6 +67,7 @@ fn csharp_by_p_invoke() {
         compiler.arg(format!("-out:{}", built.display()));
         build(compiler.args(["csharp/Wsplug.cs", "csharp/Scenario.cs"]));
         plays(&mut host("mono", "csharp"), &[built]);
+        begins("C# and .NET", |_| {});
     }
 }
 
@@ -90,6 +98,7 @@ fn java_by_jna() {
             &mut host("java", "java"),
             &["-cp", &path, &libraries, "Scenario"],
         );
+        begins("Java", |_| {});
     }
 }
 
@@ -103,6 +112,7 @@ fn pascal_by_its_unit() {
         compiler.arg(format!("-FE{}", built.display()));
         build(compiler.arg("pascal/scenario.pas"));
         plays(&mut Command::new(built.join("scenario")), &[""; 0]);
+        begins("Pascal", |_| {});
     }
 }
 
@@ -130,7 +140,65 @@ fn cpp_by_its_header() {
         });
         plays(&mut Command::new(&built[0]), &[""; 0]);
         checks(&mut Command::new(&built[1]), &[""; 0]);
+        begins("C++17", |_| {});
     }
+}
+
+/// The first program of a section of docs/hosts.md: saved in an empty folder under the name that stands there, built and run by
+/// the commands below it, it prints what is shown. What it installs is what scripts/install.sh does.
+fn begins(section: &str, prepare: impl FnOnce(&Path)) {
+    let page = fs::read_to_string(cc::project().join("docs/hosts.md")).unwrap();
+    let (_, text) = page.split_once(&format!("\n## {section}\n")).unwrap();
+    let text = text.split("\n## ").next().unwrap();
+    let (before, after) = text.split_once("Save this as `").unwrap();
+    let name = after.split('`').next().unwrap();
+    let blocks = fences::of(after);
+    let [program, commands, shown] = [0, 1, 2].map(|block| &blocks[block]);
+    assert_eq!(
+        (&*commands.language, &*shown.language),
+        ("sh", "text"),
+        "{section}"
+    );
+
+    let installed = fs::read_to_string(cc::project().join("scripts/install.sh")).unwrap();
+    for command in before.split("`apt install ").skip(1) {
+        for package in command.split('`').next().unwrap().split(' ') {
+            let is_known = installed
+                .split(|letter: char| letter.is_whitespace() || letter == ';')
+                .any(|word| word == package);
+            assert!(
+                is_known,
+                "{section}: scripts/install.sh does not install {package}"
+            );
+        }
+    }
+
+    let place = scratch(&format!("first-{name}"));
+    fs::remove_dir_all(&place).unwrap();
+    fs::create_dir_all(place.join("project/target/release")).unwrap();
+    let project = place.join("project");
+    for folder in ["include", "examples-hosts"] {
+        link(&cc::project().join(folder), &project.join(folder));
+    }
+    link(&cc::library(), &project.join("target/release/libwsplug.so"));
+    prepare(&place);
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    fs::write(
+        place.join(name),
+        program.code.replace("8080", &port.to_string()),
+    )
+    .unwrap();
+    let mut shell = Command::new("bash");
+    shell.args(["-e", "-c", &commands.code]).current_dir(&place);
+    shell.env("WSPLUG", project).stdin(Stdio::null());
+    shell.env("LC_ALL", "C").env("PYTHONDONTWRITEBYTECODE", "1");
+    // Not that of cargo, which may name a folder with an older build.
+    shell.env_remove("LD_LIBRARY_PATH");
+    assert_eq!(cc::run(&mut shell, section), shown.code, "{section}");
 }
 
 /// Runs a scenario, which prints what all print.

@@ -11,8 +11,8 @@
 // A command that failed throws WsplugError. What C writes through a pointer is returned. events() is written by hand below.
 //
 // Threads: JavaScript runs on its main thread only. So set no callbacks: `for await (const event of events())` waits for events
-// on a thread of libuv's and handles them on the main thread, where nothing may block: start, stop and clear with
-// { wait: false }, as they would wait for the network otherwise.
+// on a thread of libuv's and handles them on the main thread, where nothing may block: start a client and stop anything with
+// { wait: false }, as that would wait for the network otherwise.
 //
 // The library is found by the name that the system gives it, or by the environment's WSPLUG_LIBRARY.
 
