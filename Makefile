@@ -19,6 +19,8 @@ PAGES    = $(BUILT)/pages
 POINTER  = 8
 
 DOCUMENTS = README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE
+# In the folders that they have here, so that their links lead somewhere.
+FOLDERS   = $(wildcard docs/*.* examples-c/*.c examples-c/*.html examples-c/*.sh examples-c/Makefile examples-hosts/*/*.* examples-hosts/*.*)
 MAN       = wsplug wsplug-serve wsplug-connect wsplug-ping wsplug-bench wsplug-doctor wsplug-completions wsplug-man \
             wsplug-autobahn wsplug-autobahn-server wsplug-autobahn-client
 
@@ -52,6 +54,7 @@ install:
 	$(INSTALL) -d $(call to,$(DATADIR))/man/man1 $(call to,$(DATADIR))/doc/wsplug
 	$(INSTALL) -m 644 $(MAN:%=$(PAGES)/%.1) $(call to,$(DATADIR))/man/man1
 	$(INSTALL) -m 644 $(DOCUMENTS) $(call to,$(DATADIR))/doc/wsplug
+	for file in $(FOLDERS); do $(INSTALL) -D -m 644 $$file $(call to,$(DATADIR))/doc/wsplug/$$file || exit 1; done
 	$(INSTALL) -D -m 644 $(PAGES)/bash $(call to,$(DATADIR))/bash-completion/completions/wsplug
 	$(INSTALL) -D -m 644 $(PAGES)/zsh $(call to,$(DATADIR))/zsh/site-functions/_wsplug
 	$(INSTALL) -D -m 644 $(PAGES)/fish $(call to,$(DATADIR))/fish/vendor_completions.d/wsplug.fish

@@ -49,10 +49,38 @@ fn programs_are_built_against_the_archive_with_pkg_config_and_with_cmake() {
             "{page}"
         );
     }
-    for document in ["LICENSE-MIT", "LICENSE-APACHE"] {
-        let installed = fs::read(top.join("share/doc/wsplug").join(document)).unwrap();
+    let documents = top.join("share/doc/wsplug");
+    for document in ["LICENSE-MIT", "docs/options.md", "docs/threads.svg"] {
+        let installed = fs::read(documents.join(document)).unwrap();
         assert!(installed == fs::read(project().join(document)).unwrap());
     }
+    links_lead_somewhere(&documents);
+}
+
+/// From page to page, and to the examples; only what is about the source lies there alone.
+fn links_lead_somewhere(documents: &Path) {
+    let mut links = 0;
+    let pages = files(documents);
+    for page in pages
+        .iter()
+        .filter(|page| page.extension().is_some_and(|end| end == "md"))
+    {
+        let text = fs::read_to_string(page).unwrap();
+        let prose: String = text.split("\n```").step_by(2).collect();
+        for link in prose.split("](").skip(1) {
+            let link = link.split([')', '#']).next().unwrap();
+            let is_of_the_source = ["ARCHITECTURE.md", "benches/", "tests/", "include/"]
+                .iter()
+                .any(|folder| link.trim_start_matches("../").starts_with(folder));
+            if link.is_empty() || link.contains("://") || is_of_the_source {
+                continue;
+            }
+            let target = page.parent().unwrap().join(link);
+            assert!(target.exists(), "{}: {link}", page.display());
+            links += 1;
+        }
+    }
+    assert!(links > 50, "only {links} links");
 }
 
 #[test]
