@@ -10,18 +10,22 @@ pub const DONE: u8 = 0;
 pub const FAILED: u8 = 1;
 /// The command line is wrong.
 pub const USAGE: u8 = 2;
-/// Ended by Ctrl-C.
+/// Ended by Ctrl-C; of what Ctrl-C ends well, by a second one.
 pub const INTERRUPTED: u8 = 130;
+
+/// Nobody reads stdout any more: as a shell sees who was ended by SIGPIPE.
+pub const NO_READER: u8 = 141;
 
 /// What `--help` says of them.
 pub const TABLE: &str = "\
 Exit status:
-  0    done; the connection was closed with 1000, 1001 or no code
-  1    it could not be done: not reached, refused, nothing came back, or something is wrong
-  2    the command line or an option is wrong
-  102 to 115   the connection ended with the close code 1002 to 1015, such as 106 for one that was lost
-  123, 124     it ended with a close code from 3000 on, or from 4000 on
-  130  ended by Ctrl-C";
+  0            done; connect: closed with 1000, 1001 or no code; serve, ping, bench: ended by Ctrl-C
+  1            not done: not reached, refused, nothing came back, something is wrong; connect: any other close code
+  2            the command line or an option is wrong
+  102 to 115   connect: closed with 1002 to 1015, such as 106 where the connection was lost
+  123, 124     connect: closed with a code from 3000 on, or from 4000 on
+  130          connect: ended by Ctrl-C; any other command: by a second one
+  141          whoever read stdout has gone";
 
 /// Why the command ends without having done its work.
 #[derive(Debug)]

@@ -7,6 +7,8 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
+use crate::exit;
+
 /// What is right.
 pub const GOOD: Style = AnsiColor::Green.on_default();
 /// What is wrong.
@@ -46,8 +48,7 @@ fn put(out: &mut impl Write, text: &str) {
 
 fn end_if_gone(written: io::Result<()>) {
     if written.is_err() {
-        // As a shell sees who was ended by SIGPIPE.
-        std::process::exit(141);
+        std::process::exit(exit::NO_READER.into());
     }
 }
 

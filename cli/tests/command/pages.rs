@@ -16,6 +16,7 @@ fn help_has_examples_and_the_exit_status() {
         run(&[command, "--help"]).ended(0);
     }
     help.says("Exit status:");
+    run(&["help", "connect"]).ended(0).says("--send-file");
     for command in ["serve", "connect", "ping", "bench", "doctor"] {
         run(&[command, "-h"])
             .ended(0)
@@ -24,6 +25,25 @@ fn help_has_examples_and_the_exit_status() {
     run(&["--version"]).ended(0).says(env!("CARGO_PKG_VERSION"));
     run(&[]).ended(2);
     run(&["conect"]).ended(2).says("'connect'");
+}
+
+#[test]
+fn the_page_has_the_exit_statuses_of_the_help() {
+    let page = include_str!("../../../docs/cli.md");
+    let help = run(&["-h"]).ended(0).out.replace("\n  ", "\n");
+    let (_, table) = help.split_once("Exit status:\n").unwrap();
+    let rows: Vec<&str> = page
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .filter(|line| line.as_bytes()[2].is_ascii_digit())
+        .collect();
+    let words = |text: &str| -> Vec<String> {
+        let text = text.replace('|', " ").replace('`', "");
+        text.split_whitespace().map(String::from).collect()
+    };
+    // The help breaks its lines as the terminal is wide.
+    assert_eq!(words(table), words(&rows.join(" ")));
+    assert!(rows.len() > 5);
 }
 
 #[test]
