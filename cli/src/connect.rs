@@ -1,6 +1,7 @@
 //! Knows a conversation: what is typed, piped or read from files goes out, what comes is shown.
 //! Does not know the protocol.
 
+mod coming;
 mod input;
 
 use std::fs::File;
@@ -16,6 +17,7 @@ use crate::interrupt;
 use crate::library::{Client, Event, TEXT};
 use crate::reach::{self, Reach};
 use crate::terminal::{self, BAD, GOOD, NOTE, PEER, escaped, lines_escaped, note, size, styled};
+use coming::Coming;
 use input::Input;
 
 /// Talk to a server: lines from stdin are sent, what comes is printed
@@ -123,6 +125,7 @@ impl Connect {
         Talk {
             client,
             connect: &self,
+            coming: output.as_ref().map(|_| Coming::new(self.quiet)),
             output,
             input: None,
             is_closing: false,
@@ -147,6 +150,8 @@ struct Talk<'a> {
     client: Client,
     connect: &'a Connect,
     output: Option<File>,
+    /// How much has come of what goes there.
+    coming: Option<Coming>,
     /// From the first open on.
     input: Option<Input>,
     is_closing: bool,
@@ -159,7 +164,7 @@ struct Talk<'a> {
 impl Talk<'_> {
     fn run(&mut self) -> Result<u8, Trouble> {
         loop {
-            let event = Event::next(self.patience());
+            let event = Event::next(self.look_again());
             if interrupt::came() {
                 if self.input.is_none() {
                     return Ok(exit::INTERRUPTED);
@@ -177,9 +182,40 @@ impl Talk<'_> {
                         return Ok(code);
                     }
                 }
-                None if self.patience() == Some(Duration::ZERO) => self.close(),
-                None => {}
+                None => {
+                    self.look();
+                    if self.patience() == Some(Duration::ZERO) {
+                        self.close();
+                    }
+                }
             }
+        }
+    }
+
+    /// How long to wait for the next event before something else is to be looked at.
+    fn look_again(&self) -> Option<Duration> {
+        let patience = self.patience();
+        match self.coming {
+            Some(_) if self.input.is_some() && !self.is_closing => {
+                Some(patience.map_or(coming::LOOK, |patience| patience.min(coming::LOOK)))
+            }
+            _ => patience,
+        }
+    }
+
+    /// Whether a message is on its way that goes to a file: then it is not silent.
+    fn look(&mut self) {
+        let all_is_sent = self
+            .input
+            .as_ref()
+            .is_some_and(|input| input.ended().is_some());
+        let Some(coming) = self.coming.as_mut().filter(|_| all_is_sent) else {
+            return;
+        };
+        let bytes = self.client.info().ok();
+        let bytes = bytes.and_then(|info| info["wireBytesIn"].as_u64());
+        if coming.look(bytes.unwrap_or_default()) {
+            self.last = Instant::now();
         }
     }
 
@@ -209,6 +245,7 @@ impl Talk<'_> {
             "message" if !self.is_closing => {
                 self.last = Instant::now();
                 self.has_come = true;
+                self.coming.iter_mut().for_each(Coming::is_whole);
                 let mut shown = Ok(());
                 let mut print = || shown = self.show(event);
                 match &self.input {
@@ -230,7 +267,10 @@ impl Talk<'_> {
                 self.connect
                     .say(styled(NOTE, format!("{reason}; the next try in {wait} ms")));
             }
-            "close" => return Ok(self.closed(&event.context())),
+            "close" => {
+                self.coming.iter_mut().for_each(Coming::is_whole);
+                return Ok(self.closed(&event.context()));
+            }
             _ => {}
         }
         Ok(None)

@@ -30,7 +30,7 @@ struct Shared {
 }
 
 /// Transfers from here on show how far they are.
-const LARGE: u64 = 1 << 20;
+pub const LARGE: u64 = 1 << 20;
 
 /// How often it is looked at what still waits.
 const LOOK: Duration = Duration::from_millis(20);

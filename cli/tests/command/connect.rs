@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 
 use crate::certs::Certs;
 use crate::run::{node, on_a_terminal, python, run, run_with, serve, wsplug};
-use crate::scripted::{closing, frame, leaving, saying, sending};
+use crate::scripted::{closing, frame, leaving, saying, sending, sending_slowly};
 
 #[test]
 fn lines_go_out_and_their_echoes_come_back() {
@@ -167,6 +167,31 @@ fn files_go_out_whole_or_in_pieces_and_come_back() {
         written.contains("2.86 MiB of 2.86 MiB"),
         "progress on a terminal: {written}"
     );
+}
+
+#[test]
+fn a_large_message_that_comes_slowly_shows_how_far_it_is() {
+    const THIRD: usize = 1_200_000;
+    let mut begin = vec![0x82, 127];
+    begin.extend((3 * THIRD as u64).to_be_bytes());
+    begin.resize(begin.len() + THIRD, 1);
+    let rest = [vec![2; THIRD], vec![3; THIRD], closing(1000, "")];
+    let port = sending_slowly([begin].into_iter().chain(rest).collect());
+    let folder = Certs::new();
+    let came = folder.path("came");
+    let url = format!("ws://127.0.0.1:{port}/");
+    // It takes longer than what is silence after the end of the input: a message on its way is none.
+    let arguments = [
+        "connect", &url, "--send", "x", "--linger", "0.5", "--output", &came,
+    ];
+    let (code, written) = on_a_terminal(&arguments, &[]);
+    let written = String::from_utf8_lossy(&written).into_owned();
+    assert_eq!(code, 0, "{written}");
+    assert!(written.contains("2.29 MiB have come"), "{written}");
+    assert!(written.contains("3.43 MiB written"), "{written}");
+    let bytes = fs::read(&came).unwrap();
+    let thirds: Vec<u8> = bytes.chunks(THIRD).map(|third| third[0]).collect();
+    assert_eq!((bytes.len(), thirds), (3 * THIRD, vec![1, 2, 3]));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
@@ -24,6 +25,18 @@ pub fn saying(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> u16 {
 /// A WebSocket server that sends these frames to everybody, and hears nothing.
 pub fn sending(frames: Vec<Vec<u8>>) -> u16 {
     server(move |head| [upgraded(head, ""), frames.concat()].concat())
+}
+
+/// A WebSocket server that sends these pieces to everybody, with a pause after each.
+pub fn sending_slowly(pieces: Vec<Vec<u8>>) -> u16 {
+    listening(move |mut tcp, head| {
+        let _ = tcp.write_all(&upgraded(&head, ""));
+        for piece in &pieces {
+            let _ = tcp.write_all(piece);
+            thread::sleep(Duration::from_millis(400));
+        }
+        let _ = tcp.read_to_end(&mut Vec::new());
+    })
 }
 
 /// Ends each connection as soon as it has been upgraded.
