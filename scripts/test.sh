@@ -4,7 +4,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
-summary=() failures=0
+summary=() failures=0 missing=0
 
 step() {
     local name=$1 start=$SECONDS verdict=ok
@@ -14,7 +14,7 @@ step() {
     summary+=("$(printf '%-42s %-12s %4d s' "$name" "$verdict" $((SECONDS - start)))")
 }
 
-did_not_run() { summary+=("$(printf '%-42s did not run: %s' "$1" "$2")"); }
+did_not_run() { missing=$((missing + 1)); summary+=("$(printf '%-42s did not run: %s' "$1" "$2")"); }
 
 # set_up SCRIPT TESTS: whether scripts/SCRIPT.sh could fetch what those tests need.
 set_up() {
@@ -72,5 +72,11 @@ fi
 
 echo "=== what ran"
 printf '%s\n' "${summary[@]}"
-[ "$failures" = 0 ] && echo "all passed" || echo "$failures failed"
+if [ "$failures" != 0 ]; then
+    echo "$failures failed"
+elif [ "$missing" != 0 ]; then
+    echo "all that ran passed; $missing did not run"
+else
+    echo "all passed"
+fi
 [ "$failures" = 0 ]
