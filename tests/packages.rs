@@ -83,6 +83,47 @@ fn links_lead_somewhere(documents: &Path) {
     assert!(links > 50, "only {links} links");
 }
 
+/// Versions that begin with 0 are compatible where their second numbers are the same.
+#[test]
+fn find_package_takes_the_versions_that_are_compatible() {
+    let folder = scratch("versions");
+    let template = project().join("packaging/wsplug-config-version.cmake.in");
+    let template = fs::read_to_string(template).unwrap();
+    let takes = |own: &str, asked: &str| {
+        let file = template.replace("@VERSION@", own).replace("@POINTER@", "8");
+        let ask = "if(NOT PACKAGE_VERSION_COMPATIBLE)\n  message(FATAL_ERROR no)\nendif()\n";
+        fs::write(folder.join("ask.cmake"), file + ask).unwrap();
+        let mut cmake = Command::new("cmake");
+        cmake.current_dir(&*folder);
+        cmake.arg(format!("-DPACKAGE_FIND_VERSION={asked}"));
+        let output = cmake.args(["-P", "ask.cmake"]).output().unwrap();
+        output.status.success()
+    };
+    for (own, asked) in [
+        ("0.1.2", "0"),
+        ("0.1.2", "0.1"),
+        ("0.1.2", "0.1.2"),
+        ("1.4.0", "1"),
+        ("1.4.0", "1.3.9"),
+        ("10.0.0", "10"),
+    ] {
+        assert!(takes(own, asked), "{own} for {asked}");
+    }
+    for (own, asked) in [
+        ("0.1.2", "0.1.3"),
+        ("0.1.2", "0.0"),
+        ("0.1.2", "0.2"),
+        ("0.10.2", "0.1"),
+        ("0.1.2", "1"),
+        ("1.4.0", "0"),
+        ("1.4.0", "0.1"),
+        ("1.4.0", "1.5"),
+        ("10.0.0", "1"),
+    ] {
+        assert!(!takes(own, asked), "{own} for {asked}");
+    }
+}
+
 #[test]
 fn every_archive_has_its_checksum() {
     let out = released("linux");
