@@ -11,6 +11,10 @@ Case of
 		CALL FORM($window; "WS_show"; $event.data)
 	: ($type="close")
 		CALL FORM($window; "WS_show"; "closed: "+String($event.code)+" "+$event.reason)
+	: ($type="error") & ($event.wait_time=0)
+		// Its first attempt failed: it is not tried again, and its name is free once it is let go.
+		CALL FORM($window; "WS_show"; "not connected: "+$event.reason)
+		Websocket client clear(New object("ref"; $client))
 	: ($type="error")
 		CALL FORM($window; "WS_show"; "not connected: "+$event.reason+", again in "+String($event.wait_time)+" ms")
 End case

@@ -1,5 +1,5 @@
 // WS_event: what happens at the server of WS_start_server. The plugin runs it in the process $websocket_event_queue, one event after
-// the other, so it may do anything but wait for the user.
+// the other, so it may do anything but wait: for the user, or in a command that waits for the network.
 // Not run in 4D: only the commands were checked, each against the function of the header that it stands for (docs/hosts.md).
 #DECLARE($server : Integer; $client : Integer; $type : Text; $context : Text; $worker : Text; $window : Integer; $process : Integer)
 
@@ -10,7 +10,7 @@ $all:=New object("ref"; $server)
 Case of 
 	: ($type="request")
 		// Asked before the client is let in: answer now or later, here or in any process.
-		If ($event.cookies.session#Null)
+		If (($event.cookies.session#Null) | ($event.remoteIp="127.0.0.1"))
 			$status:=Websocket client accept($from)
 		Else
 			$from.status:=401
@@ -32,6 +32,9 @@ Case of
 		CALL WORKER($worker; "WS_go_on"; $client)
 	: ($type="service")
 		WS_broadcast($all; String(Websocket server clients($all).length)+" are here")
+	: ($type="stopped")
+		// The last event of WS_start_server's server, behind every "close".
+		Websocket server clear($all)
 	: ($type="execute")
 		EXECUTE METHOD($event.procedure; *; $event.params)
 	: ($type="error")

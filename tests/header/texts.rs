@@ -200,6 +200,18 @@ fn commands_of_4d_stand_for_functions_of_the_header() {
         }
     }
     assert!(calls > 20, "only {calls} calls");
+    // The plugin's own, which the page lists.
+    let page = fs::read_to_string(cc::project().join("docs/hosts.md")).unwrap();
+    for row in page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `Websocket "))
+    {
+        let name = row.split('`').next().unwrap();
+        let is_shown = texts
+            .iter()
+            .any(|(_, text)| code(text).contains(&format!("Websocket {name}(")));
+        assert!(is_shown, "no method calls Websocket {name}");
+    }
 }
 
 #[test]
