@@ -100,6 +100,75 @@ fn wlanguage_calls_functions_of_the_header_with_all_of_their_parameters() {
 }
 
 #[test]
+fn the_constants_of_wlanguage_are_those_of_the_header() {
+    let interface = Interface::of(&generate());
+    let mut compared = 0;
+    for (file, text) in texts("windev") {
+        for line in code(&text).lines() {
+            let Some((name, value)) = line.trim().split_once(" = ") else {
+                continue;
+            };
+            let Some(name) = name.strip_prefix("WSPLUG_") else {
+                continue;
+            };
+            let known = interface.constants.iter().find(|(known, _)| known == name);
+            let (_, known) =
+                known.unwrap_or_else(|| panic!("{file}: the header has no WSPLUG_{name}"));
+            assert_eq!(value.trim(), known.to_string(), "{file}: WSPLUG_{name}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 10, "only {compared} constants");
+}
+
+/// Texts need a NUL behind them, which only WSPlugUTF8 adds.
+#[test]
+fn texts_of_wlanguage_end_with_nul() {
+    let interface = Interface::of(&generate());
+    let mut passed = 0;
+    for (file, text) in texts("windev") {
+        let text = code(&text);
+        for (at, call) in text.match_indices("API(") {
+            let arguments = arguments(&text[at + call.len()..], ',');
+            let name = arguments[1].trim().trim_matches('"');
+            let function = interface.functions.iter().find(|known| known.name == name);
+            let parameters = &function.expect("another test knows all calls").parameters;
+            let procedure = &text[text[..at].rfind("PROCEDURE ").unwrap()..at];
+            for (parameter, given) in parameters.iter().zip(&arguments[2..]) {
+                let given = given.trim().trim_start_matches("...").trim();
+                // A text that came from the library has one.
+                if parameter.kind != Kind::Text || matches!(given, "Null" | "pText") {
+                    continue;
+                }
+                let buffer = given.strip_prefix('&').unwrap_or(given);
+                assert!(
+                    procedure.contains(&format!("{buffer} is Buffer = WSPlugUTF8(")),
+                    "{file}: {name}: {given}"
+                );
+                passed += 1;
+            }
+        }
+    }
+    assert!(passed > 20, "only {passed} texts");
+}
+
+/// What is left out is said, with a reason, in the comment at the top.
+#[test]
+fn wlanguage_has_every_function_or_says_why_not() {
+    let (_, text) = texts("windev")
+        .into_iter()
+        .find(|(file, _)| file == "WSPlug.txt")
+        .unwrap();
+    let left_out = text.split("// ---- ").next().unwrap();
+    for Function { name, .. } in &Interface::of(&generate()).functions {
+        assert!(
+            text.contains(&format!("\"{name}\"")) || left_out.contains(name.as_str()),
+            "WSPlug.txt does not have {name}"
+        );
+    }
+}
+
+#[test]
 fn wlanguage_calls_procedures_that_are_there() {
     let texts = wlanguage();
     let mut known: HashMap<&str, RangeInclusive<usize>> = HashMap::new();
