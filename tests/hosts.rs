@@ -56,17 +56,22 @@ fn luajit_by_its_ffi() {
 #[test]
 fn csharp_by_p_invoke() {
     if has(&program("mcs"), "csharp") && has(&program("mono"), "csharp") {
-        let built = scratch("csharp").join("scenario.exe");
-        let mut compiler = Command::new("mcs");
-        compiler.args(["-langversion:7", "-warnaserror"]);
-        compiler.args([
-            "-r:System.Runtime.Serialization",
-            "-r:System.Xml",
-            "-r:System.Xml.Linq",
-        ]);
-        compiler.arg(format!("-out:{}", built.display()));
-        build(compiler.args(["csharp/Wsplug.cs", "csharp/Scenario.cs"]));
-        plays(&mut host("mono", "csharp"), &[built]);
+        // By the library's name here, and by the one that it has on Windows.
+        link(&cc::library(), &libraries().join("libwsplug64.so"));
+        for name in ["WSPLUG", "WSPLUG64"] {
+            let built = scratch("csharp").join(format!("{name}.exe"));
+            let mut compiler = Command::new("mcs");
+            compiler.args(["-langversion:7", "-warnaserror"]);
+            compiler.args([
+                "-r:System.Runtime.Serialization",
+                "-r:System.Xml",
+                "-r:System.Xml.Linq",
+            ]);
+            compiler.arg(format!("-define:{name}"));
+            compiler.arg(format!("-out:{}", built.display()));
+            build(compiler.args(["csharp/Wsplug.cs", "csharp/Scenario.cs"]));
+            plays(&mut host("mono", "csharp"), &[built]);
+        }
         begins("C# and .NET", |_| {});
     }
 }

@@ -11,8 +11,9 @@
 // the garbage collector would free what the library calls, and let no exception out of them: it would end the process. In a
 // program with windows, set "dispatch":"pump" and call wsplug_pump(0, 0) in a timer: callbacks then run on that timer's thread.
 //
-// The library is looked for as libwsplug.so, libwsplug.dylib or wsplug.dll: on Windows put wsplug64.dll (wsplug32.dll in a 32-bit process)
-// under that name beside the program.
+// The library is looked for as libwsplug.so or libwsplug.dylib. On Windows it is wsplug64.dll in a process of 64 bits and wsplug32.dll in one of 32:
+// define WSPLUG64 where you build for x64, WSPLUG32 where you build for x86 (csc -define:WSPLUG64; DefineConstants in a project), and put
+// that file beside the program. A program for both (AnyCPU) defines neither and finds whichever was put there under the name wsplug.dll.
 
 using System;
 using System.Collections.Generic;
@@ -43,7 +44,13 @@ public sealed class WsplugException : Exception
 
 public static class Wsplug
 {
+#if WSPLUG64
+    private const string Library = "wsplug64";
+#elif WSPLUG32
+    private const string Library = "wsplug32";
+#else
     private const string Library = "wsplug";
+#endif
 
     /// The reply of a command as an object, freed; null if there is none. Throws where the status says that it failed.
     public static XElement Take(int status, IntPtr reply)
