@@ -69,23 +69,31 @@ END
     echo "release.sh: $out/wsplug_${version}_$architecture.deb"
 }
 
+documents() { # What the readme leads to, but for the tests.
+    local places=(ARCHITECTURE.md benches/README.md benches/FIGURES.md docs examples-c examples-hosts include)
+    git ls-files "${places[@]}" 2>/dev/null || find "${places[@]}" -type f
+}
+
 windows() {
-    local bits root name fill
+    local bits root name file fill
     for bits in 64 32; do
         [ -e "$target/windows/wsplug$bits.dll" ] || impossible "there is no $target/windows/wsplug$bits.dll; scripts/windows.sh build makes it"
         name=wsplug-$version-windows-$bits
         root=$stage/$name
-        install -d "$root/lib/cmake/wsplug"
+        install -d "$root/lib/cmake/wsplug" "$root/lib/pkgconfig"
         install -D -m 755 -t "$root/bin" "$target/windows/wsplug$bits.dll"
         install -D -m 644 -t "$root/lib" "$target/windows/libwsplug$bits.dll.a" "$target/windows/wsplug$bits.def"
         install -D -m 644 -t "$root/include" include/wsplug.h
         install -D -m 644 -t "$root/doc" README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE
+        for file in $(documents); do install -D -m 644 "$file" "$root/doc/$file"; done
         fill=(-e "s/@VERSION@/$version/g" -e "s/@BITS@/$bits/g" -e "s/@POINTER@/$((bits / 8))/g")
+        sed -e "s/-lwsplug\$/-lwsplug$bits/" -e "s|@INCLUDE@|../../include|" "${fill[@]}" packaging/wsplug.pc.in > "$root/lib/pkgconfig/wsplug.pc"
         sed "${fill[@]}" packaging/wsplug-config-windows.cmake.in > "$root/lib/cmake/wsplug/wsplug-config.cmake"
         sed "${fill[@]}" packaging/wsplug-config-version.cmake.in > "$root/lib/cmake/wsplug/wsplug-config-version.cmake"
         find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
         rm -f "$out/$name.zip"
-        (cd "$stage" && python3 -m zipfile -c "$out/$name.zip" "$name")
+        # A zip has local times.
+        (cd "$stage" && TZ=UTC python3 -m zipfile -c "$out/$name.zip" "$name")
         echo "release.sh: $out/$name.zip"
     done
 }

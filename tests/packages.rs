@@ -202,13 +202,8 @@ fn the_windows_archives_have_the_libraries_that_were_tested() {
     let out = released("windows");
     for bits in [64, 32] {
         let folder = scratch(&format!("windows-{bits}"));
-        let archive = out.join(format!("wsplug-{VERSION}-windows-{bits}.zip"));
-        said(
-            Command::new("python3")
-                .args(["-m", "zipfile", "-e"])
-                .arg(archive)
-                .arg(&*folder),
-        );
+        let zip = out.join(format!("wsplug-{VERSION}-windows-{bits}.zip"));
+        archive::unzip(&zip, &folder);
         let top = folder.join(format!("wsplug-{VERSION}-windows-{bits}"));
         for (packed, tested) in [
             ("bin", format!("wsplug{bits}.dll")),
@@ -225,6 +220,29 @@ fn the_windows_archives_have_the_libraries_that_were_tested() {
             fs::read(top.join("include/wsplug.h")).unwrap()
                 == fs::read(project().join("include/wsplug.h")).unwrap()
         );
+
+        // What the readme leads to is beside it.
+        let readme = fs::read_to_string(top.join("doc/README.md")).unwrap();
+        let links = readme.split("](").skip(1);
+        for link in links.map(|rest| rest.split([')', '#']).next().unwrap()) {
+            let is_here = link.is_empty() || link.contains("://");
+            assert!(is_here || top.join("doc").join(link).exists(), "{link}");
+        }
+        assert!(top.join("doc/docs/windows.md").exists());
+
+        // Its times are those of the source, in UTC, wherever it was packed.
+        let listed = said(
+            Command::new("python3")
+                .args(["-m", "zipfile", "-l"])
+                .arg(&zip),
+        );
+        let time = said(&mut shell(
+            project(),
+            "TZ=UTC date -d @$(git log -1 --format=%ct || stat -c %Y CHANGELOG.md) '+%Y-%m-%d %H:%M'",
+        ));
+        for line in listed.lines().skip(1) {
+            assert!(line.contains(time.trim()), "{line} is not of {time}");
+        }
     }
 }
 

@@ -18,7 +18,8 @@ pub fn released(what: &'static str) -> PathBuf {
     let mut made = MADE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if made.insert(what) {
         let mut release = Command::new(project().join("scripts/release.sh"));
-        said(release.arg(what).env("CARGO_TARGET_DIR", target()));
+        release.arg(what).env("CARGO_TARGET_DIR", target());
+        said(release.env("TZ", "JST-9")); // what is packed there is the same
     }
     target().join("packages")
 }
@@ -30,6 +31,12 @@ pub fn unpacked(what: &'static str, name: &str, test: &str) -> Scratch {
     let mut tar = Command::new("tar");
     said(tar.arg("-C").arg(&*folder).arg("-xzf").arg(archive));
     folder
+}
+
+/// A zip, into a folder.
+pub fn unzip(zip: &Path, folder: &Path) {
+    let mut python = Command::new("python3");
+    said(python.args(["-m", "zipfile", "-e"]).arg(zip).arg(folder));
 }
 
 /// A program of tests/c, built with what is in the unpacked archive `top` and nothing else.
