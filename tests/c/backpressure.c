@@ -3,15 +3,6 @@
 
 #include <poll.h>
 
-static int64_t resident_bytes(void)
-{
-    long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    CHECK(file != NULL && fscanf(file, "%*d %ld", &pages) == 1);
-    fclose(file);
-    return (int64_t)pages * sysconf(_SC_PAGESIZE);
-}
-
 /* Sends numbered messages until the queue is full; returns how many were taken. */
 static int32_t fill(int32_t client, int32_t first, int32_t size)
 {

@@ -8,9 +8,8 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include <dirent.h>
 #include <pthread.h>
-#include <signal.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "process.h"
 #include "wsplug.h"
 
 /* ---- checks: on failure, where and what to stderr, and out ---- */
@@ -470,27 +470,7 @@ static inline void forget_events(void)
 
 /* ---- the program ---- */
 
-static struct sigaction signals_before[NSIG];
 static int threads_before, files_before;
-
-/* Entries of a folder such as /proc/self/task. */
-static inline int entries(const char *folder)
-{
-    DIR *dir = opendir(folder);
-    CHECK(dir != NULL);
-    int count = 0;
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
-        count += entry->d_name[0] != '.';
-    closedir(dir);
-    return count;
-}
-
-static inline void watchdog(int signal)
-{
-    static const char message[] = "watchdog: the program hangs\n";
-    (void)signal;
-    _exit(write(STDERR_FILENO, message, sizeof message - 1) < 0 ? 3 : 2);
-}
 
 static inline void *nothing(void *unused)
 {
@@ -503,13 +483,10 @@ static inline void begin(void)
     /* ThreadSanitizer starts a thread of its own beside the program's first one. */
     pthread_t first;
     CHECK(pthread_create(&first, NULL, nothing, NULL) == 0 && pthread_join(first, NULL) == 0);
-    signal(SIGALRM, watchdog);
-    alarm((unsigned)(allowed_ms(60000) / 1000));
-    for (int number = 1; number < NSIG; number++)
-        sigaction(number, NULL, &signals_before[number]);
-    CHECK(signals_before[SIGPIPE].sa_handler == SIG_DFL);
-    threads_before = entries("/proc/self/task");
-    files_before = entries("/proc/self/fd");
+    end_after(allowed_ms(60000));
+    CHECK(remember_signals());
+    threads_before = threads_now();
+    files_before = files_now();
 }
 
 /* Last of all: shuts down and checks that the library leaves the process as it was. */
@@ -519,17 +496,14 @@ static inline int finish(void)
     wsplug_free(reply);
     reply = NULL;
     forget_events();
-    for (int number = 1; number < NSIG; number++) {
-        struct sigaction now;
-        if (sigaction(number, NULL, &now) == 0 && now.sa_handler != signals_before[number].sa_handler)
-            failed(__FILE__, __LINE__, "the handler of signal %d was changed", number);
-    }
+    if (changed_signal() != 0)
+        failed(__FILE__, __LINE__, "the handler of signal %d was changed", changed_signal());
     /* A joined thread's entry may outlast the join by a moment. */
     int64_t deadline = now_ms() + PATIENCE_MS;
-    while (entries("/proc/self/task") > threads_before && now_ms() < deadline)
+    while (threads_now() > threads_before && now_ms() < deadline)
         sched_yield();
-    CHECK(entries("/proc/self/task") <= threads_before); /* so may that of `begin` */
-    CHECK_INT(entries("/proc/self/fd"), files_before);
+    CHECK(threads_now() <= threads_before); /* so may that of `begin` */
+    CHECK_INT(files_now(), files_before);
     return 0;
 }
 

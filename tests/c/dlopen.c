@@ -37,6 +37,6 @@ int main(int count, char **arguments)
     for (int i = 0; i < 1000; i++)
         use(arguments[1], i % 2 == 0 || i == 999);
     use(arguments[1], true);
-    CHECK_INT(entries("/proc/self/fd"), files_before);
+    CHECK_INT(files_now(), files_before);
     return 0;
 }

@@ -150,7 +150,7 @@ static void fault_5(void)
     int port = started(server);
     int32_t client = connected(port);
     int32_t accepted = AWAIT("open", server)->client;
-    int files = entries("/proc/self/fd"), threads = entries("/proc/self/task");
+    int files = files_now(), threads = threads_now();
     clock_t before = clock();
     for (int i = 0; i < 20; i++) {
         REFUSED(WSPLUG_WRONG_STATE, wsplug_server_start(server, NULL, replied()));
@@ -158,8 +158,8 @@ static void fault_5(void)
         REFUSED(WSPLUG_WRONG_STATE, wsplug_client_start(client, NULL, replied()));
         CHECK_JSON(reply, "error.name", "'wrong_state'");
     }
-    CHECK_INT(entries("/proc/self/fd"), files);
-    CHECK_INT(entries("/proc/self/task"), threads);
+    CHECK_INT(files_now(), files);
+    CHECK_INT(threads_now(), threads);
     DONE(wsplug_server_clients(server, replied()));
     CHECK_TEXT(reply, json("[%d]", accepted));
     DONE(send_text(accepted, "not deaf"));
@@ -547,7 +547,7 @@ static void fault_15(void)
     called();
     int32_t server = new_server("{\"port\":0}");
     int port = started(server);
-    int files = entries("/proc/self/fd");
+    int files = files_now();
     for (int i = 0; i < 8; i++)
         CHECK(pthread_create(&threads[i], NULL, come_and_go, &port) == 0);
     for (int i = 0; i < 8; i++)
@@ -558,9 +558,9 @@ static void fault_15(void)
     CHECK_INT(count_events("close", server), 8 * 25);
     DONE(wsplug_server_clients(server, replied()));
     CHECK_TEXT(reply, "[]");
-    for (int64_t deadline = now_ms() + PATIENCE_MS; entries("/proc/self/fd") > files && now_ms() < deadline;)
+    for (int64_t deadline = now_ms() + PATIENCE_MS; files_now() > files && now_ms() < deadline;)
         sched_yield();
-    CHECK_INT(entries("/proc/self/fd"), files);
+    CHECK_INT(files_now(), files);
 }
 
 /* Printed to stdout (the test looks there), lost what waited at the end, and polled: some 110 to 150 ms late. */

@@ -355,19 +355,7 @@ static void clears_wait_for_callbacks_and_not_for_themselves(void)
 
 static int pool_threads(void)
 {
-    char path[300], name[32];
-    int count = 0;
-    DIR *dir = opendir("/proc/self/task");
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
-        FILE *file = fopen(path, "r");
-        if (file == NULL)
-            continue;
-        count += fgets(name, sizeof name, file) != NULL && strncmp(name, "wsplug-pool-", 12) == 0;
-        fclose(file);
-    }
-    closedir(dir);
-    return count;
+    return threads_named("wsplug-pool-");
 }
 
 /* The threads come with the first event, are no more than allowed, and go when they have had nothing to do. */

@@ -87,7 +87,7 @@ static void WSPLUG_API act_on_message(int32_t from_server, int32_t sender, int32
     on_message(from_server, sender, kind, data, length, user_data);
 }
 
-static struct deed tell(int what)
+static struct deed have_done(int what)
 {
     unsigned char message = (unsigned char)what;
     struct deed deed = {0};
@@ -129,17 +129,17 @@ int main(int count, char **arguments)
     start_server();
     int32_t accepted = connect_client();
 
-    CHECK_INT(tell(SEND).status, WSPLUG_OK);
+    CHECK_INT(have_done(SEND).status, WSPLUG_OK);
     CHECK_TEXT(AWAIT("message", client)->data, "answer");
-    CHECK_INT(tell(BROADCAST).status, WSPLUG_OK);
+    CHECK_INT(have_done(BROADCAST).status, WSPLUG_OK);
     CHECK_TEXT(AWAIT("message", client)->data, "to all");
-    CHECK_INT(tell(PUMP).status, WSPLUG_IN_CALLBACK);
-    CHECK_INT(tell(SHUTDOWN).status, WSPLUG_IN_CALLBACK);
-    CHECK_INT(tell(NEXT).status, WSPLUG_TIMEOUT);
-    CHECK_INT(tell(CREATE).status, WSPLUG_OK);
+    CHECK_INT(have_done(PUMP).status, WSPLUG_IN_CALLBACK);
+    CHECK_INT(have_done(SHUTDOWN).status, WSPLUG_IN_CALLBACK);
+    CHECK_INT(have_done(NEXT).status, WSPLUG_TIMEOUT);
+    CHECK_INT(have_done(CREATE).status, WSPLUG_OK);
 
     /* Where waiting would be for the very thread that it is called on, it is refused. */
-    struct deed deed = tell(START_AND_WAIT);
+    struct deed deed = have_done(START_AND_WAIT);
     if (strcmp(mode, "inline") == 0) {
         CHECK_INT(deed.status, WSPLUG_IN_CALLBACK);
     } else {
@@ -148,26 +148,26 @@ int main(int count, char **arguments)
         AWAIT("open", server);
     }
     DONE(wsplug_client_clear(deed.more, NULL));
-    deed = tell(START);
+    deed = have_done(START);
     CHECK_INT(deed.status, WSPLUG_OK);
     AWAIT("open", deed.more);
     AWAIT("open", server);
     DONE(wsplug_client_clear(deed.more, NULL));
 
-    CHECK_INT(tell(STOP).status, WSPLUG_OK);
+    CHECK_INT(have_done(STOP).status, WSPLUG_OK);
     CHECK_JSON(AWAIT("close", accepted)->context, "code", "4000");
     CHECK_JSON(AWAIT("close", client)->context, "code", "4000");
     DONE(wsplug_client_clear(client, NULL));
 
     accepted = connect_client();
-    CHECK_INT(tell(CLEAR).status, WSPLUG_OK);
+    CHECK_INT(have_done(CLEAR).status, WSPLUG_OK);
     AWAIT("close", client);
     REFUSED(WSPLUG_UNKNOWN_REF, send_text(accepted, "gone"));
     DONE(wsplug_client_clear(client, NULL));
 
     accepted = connect_client();
-    CHECK_INT(tell(SERVER_START).status, WSPLUG_WRONG_STATE);
-    CHECK_INT(tell(SERVER_STOP).status, WSPLUG_OK);
+    CHECK_INT(have_done(SERVER_START).status, WSPLUG_WRONG_STATE);
+    CHECK_INT(have_done(SERVER_STOP).status, WSPLUG_OK);
     AWAIT("close", client);
     AWAIT("close", accepted);
     /* The connections were not waited for inside the callback; now they have ended, and the server can start again. */
@@ -175,7 +175,7 @@ int main(int count, char **arguments)
     DONE(wsplug_client_clear(client, NULL));
 
     accepted = connect_client();
-    CHECK_INT(tell(SERVER_CLEAR).status, WSPLUG_OK);
+    CHECK_INT(have_done(SERVER_CLEAR).status, WSPLUG_OK);
     AWAIT("close", client);
     REFUSED(WSPLUG_UNKNOWN_REF, wsplug_server_stop(server, NULL, replied()));
     REFUSED(WSPLUG_UNKNOWN_REF, send_text(accepted, "gone"));
