@@ -19,6 +19,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// One width of the library, and where its programs are built and run.
 struct Width {
@@ -77,6 +78,11 @@ impl Width {
             .arg("-lws2_32");
         cc::run(&mut command, source);
         program
+    }
+
+    fn import_library(&self) -> String {
+        let file = format!("libwsplug{}.dll.a", self.bits);
+        libraries().join(file).to_str().unwrap().to_owned()
     }
 
     /// `scripts/windows.sh run`, in the width's folder and never for long.
@@ -238,8 +244,17 @@ both! {
     }
 
     fn a_process_ends_at_once_with_open_connections(width) {
+        let program = width.compile("tests/windows/host.c", &[]);
         for how in ["return", "exit", "ExitProcess", "free", "callback"] {
-            width.host(&["end", how]);
+            let mut host = width.wine(&program, &[&width.dll(), "end", how]);
+            let mut host = host.stdout(Stdio::piped()).spawn().unwrap();
+            let mut said = String::new();
+            BufReader::new(host.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
+            let ending = Instant::now();
+            assert_eq!(said.trim(), "ending", "{how}");
+            assert!(host.wait().unwrap().success(), "{how}");
+            let took = ending.elapsed();
+            assert!(took < Duration::from_secs(10), "{how}: {took:?}");
         }
     }
 
@@ -249,8 +264,7 @@ both! {
 
     /// Linked with the import library, as programs in C are.
     fn a_program_with_a_message_loop_pumps_on_its_own_thread(width) {
-        let import = libraries().join(format!("libwsplug{}.dll.a", width.bits));
-        let program = width.compile("examples-c/windows_message_loop.c", &[import.to_str().unwrap()]);
+        let program = width.compile("examples-c/windows_message_loop.c", &[&width.import_library()]);
         let printed = cc::run(&mut width.wine(&program, &[]), "the example");
         let mut lines: Vec<&str> = printed.lines().collect();
         lines.sort();

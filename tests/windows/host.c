@@ -261,9 +261,17 @@ static void unload(char **argument)
     FreeLibrary(library);
 }
 
+/* The test takes the time from here. */
+static void tell_that_it_ends(void)
+{
+    puts("ending");
+    fflush(stdout);
+}
+
 static void WSPLUG_API leave(int32_t server, int32_t client, int32_t kind, const void *data, int32_t length, void *user_data)
 {
     (void)server, (void)client, (void)kind, (void)data, (void)length, (void)user_data;
+    tell_that_it_ends();
     ExitProcess(0);
 }
 
@@ -279,6 +287,8 @@ static void end(char **argument)
         for (int turn = 0; turn < 20; turn++)
             ws_client_send(client, WSPLUG_TEXT, "busy", 4, NULL);
     }
+    if (strcmp(argument[0], "callback"))
+        tell_that_it_ends();
     if (!strcmp(argument[0], "exit"))
         exit(0);
     if (!strcmp(argument[0], "ExitProcess"))
