@@ -274,6 +274,26 @@ both! {
         assert_eq!(lines, expected.into_iter().filter(|line| !is_last(line)).collect::<Vec<_>>());
     }
 
+    /// As examples-hosts/windev: what is at one side is in order; which side is first is not told.
+    fn a_window_serves_asks_and_connects_to_itself_without_waiting(width) {
+        let program = width.compile("tests/windows/chat.c", &[]);
+        let printed = cc::run(&mut width.wine(&program, &[&width.dll()]), "chat.c");
+        let side = |name: &str| -> Vec<String> {
+            let lines = printed.lines().filter_map(|line| line.strip_prefix(name));
+            lines.map(|line| line.trim_start_matches(": ").to_owned()).collect()
+        };
+        let at_the_server = [
+            "request name=", "request name=ann", "open ann", "message hello", "message /leave", "execute count", "close 1000 bye",
+            "stopped",
+        ];
+        let at_the_clients = [
+            "error 401", "open", "message Welcome!", "message ann: hello", "message 1 are here", "execute leave",
+            "close 1000 bye",
+        ];
+        assert_eq!(side("server"), at_the_server, "{printed}");
+        assert_eq!(side("client"), at_the_clients, "{printed}");
+    }
+
     /// The bytes on the wire are the same: with TLS, and a message of many frames' size.
     fn a_client_on_linux_and_a_server_on_windows_understand_each_other(width) {
         let certs = Certs::new();

@@ -52,13 +52,18 @@ static inline DWORD WINAPI watchdog(void *unused)
 
 /* ---- the library ---- */
 
+/* All of the header's: tests/windows.rs compares. */
 #define FUNCTIONS(each)                                                                                              \
-    each(abi_version) each(init) each(shutdown) each(free) each(status_text) each(info)                              \
-    each(server_create) each(server_start) each(server_stop) each(server_send) each(server_clear) each(server_clients) \
-    each(server_messages) each(client_create) each(client_start) each(client_stop) each(client_send)                 \
-    each(client_clear) each(client_messages) each(client_receive) each(set_callbacks) each(set_method)               \
-    each(event_next) each(event_type) each(event_server) each(event_client) each(event_data) each(event_context)     \
-    each(event_free) each(pump) each(set_wakeup)
+    each(abi_version) each(version) each(init) each(shutdown) each(free) each(status_text) each(text_copy) each(info) \
+    each(set_log_callback) each(server_create) each(server_start) each(server_stop) each(server_send)                \
+    each(server_publish) each(server_clear) each(server_clients) each(server_messages) each(server_set)              \
+    each(server_info) each(server_execute) each(server_set_value) each(server_get_value) each(client_create)         \
+    each(client_start) each(client_stop) each(client_send) each(client_send_with) each(client_clear)                 \
+    each(client_messages) each(client_receive) each(client_find) each(client_info) each(client_execute)              \
+    each(client_set_value) each(client_get_value) each(client_accept) each(client_reject) each(client_subscribe)     \
+    each(client_unsubscribe) each(set_callbacks) each(set_method) each(event_next) each(event_wake) each(event_type) \
+    each(event_server) each(event_client) each(event_kind) each(event_window) each(event_process) each(event_worker) \
+    each(event_method) each(event_data) each(event_context) each(event_free) each(pump) each(set_wakeup)
 
 #define DECLARE(name) static __typeof__(&wsplug_##name) ws_##name;
 FUNCTIONS(DECLARE)
