@@ -14,12 +14,29 @@ use cc::project;
 use certs::Certs;
 use host::Host;
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+macro_rules! programs {
+    ($($name:ident: $program:literal [$($argument:literal),*] $($under:ident)*;)*) => {
+        /// Those of tests/c, with their arguments.
+        const PROGRAMS: &[(&str, &[&str])] = &[$(($program, &[$($argument),*])),*];
+    };
+}
+
+include!("support/programs.rs");
+
+/// What is about things that Windows does not have: children made by fork, descriptors to poll.
+const NOT_FOR_WINDOWS: &[(&str, &[&str])] = &[
+    ("exits", &["exit"]),
+    ("exits", &["return"]),
+    ("fork", &[]),
+    ("wakeup", &["fd"]),
+];
 
 /// One width of the library, and where its programs are built and run.
 struct Width {
@@ -78,6 +95,21 @@ impl Width {
             .arg("-lws2_32");
         cc::run(&mut command, source);
         program
+    }
+
+    /// A program of tests/c, linked with the import library, as programs in C are.
+    fn compile_portable(&self, name: &str) -> PathBuf {
+        let posix = project().join("tests/windows/posix");
+        let import = self.import_library();
+        // The compiler takes %lld for unknown, which Linux's has checked.
+        let more = [
+            "-Wno-format",
+            "-D__USE_MINGW_ANSI_STDIO=1",
+            "-static",
+            "-pthread",
+        ];
+        let own = ["-I", posix.to_str().unwrap(), &import, "-lpsapi"];
+        self.compile(&format!("tests/c/{name}.c"), &[&more[..], &own].concat())
     }
 
     fn import_library(&self) -> String {
@@ -294,6 +326,25 @@ both! {
         assert_eq!(side("client"), at_the_clients, "{printed}");
     }
 
+    /// Each ends with 0 and prints nothing where all is well, as on Linux.
+    fn the_programs_of_tests_c_find_nothing_wrong(width) {
+        let mut built = BTreeMap::new();
+        let mut wrong = Vec::new();
+        for (name, arguments) in PROGRAMS.iter().filter(|one| !NOT_FOR_WINDOWS.contains(one)) {
+            let program = built.entry(name).or_insert_with(|| width.compile_portable(name));
+            let mut wine = width.wine(program, arguments);
+            let output = wine.env("WSPLUG_TEST_SLOWNESS", "3").stdin(Stdio::null()).output().unwrap();
+            // Wine's own words come first: that it has no fonts.
+            let errors = String::from_utf8_lossy(&output.stderr);
+            let errors = errors.split_once("http://www.freetype.org\n").map_or(&*errors, |(_, rest)| rest);
+            let printed = String::from_utf8_lossy(&output.stdout) + errors;
+            if !output.status.success() || !printed.is_empty() {
+                wrong.push(format!("{name} {arguments:?}: {}\n{printed}", output.status));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
     /// The bytes on the wire are the same: with TLS, and a message of many frames' size.
     fn a_client_on_linux_and_a_server_on_windows_understand_each_other(width) {
         let certs = Certs::new();
@@ -324,6 +375,43 @@ both! {
         ask!(host, "shutdown", 5000).ok();
         host.leave();
         assert!(wine.wait().unwrap().success());
+    }
+}
+
+/// Each function is called with real values in both widths, and is found by its name.
+#[test]
+fn every_function_is_called() {
+    let header = fs::read_to_string(project().join("include/wsplug.h")).unwrap();
+    let functions: BTreeSet<&str> = header
+        .lines()
+        .filter(|line| !line.starts_with("typedef"))
+        .filter_map(|line| line.split("WSPLUG_API wsplug_").nth(1)?.split_once('('))
+        .map(|(name, _)| name)
+        .collect();
+    let read = |file: &str| fs::read_to_string(project().join(file)).unwrap();
+    let listed = read("tests/windows/library.h");
+    let listed: BTreeSet<&str> = listed
+        .split("each(")
+        .skip(1)
+        .map(|rest| rest.split(')').next().unwrap())
+        .filter(|name| !matches!(*name, "DECLARE" | "FIND"))
+        .collect();
+    assert_eq!(listed, functions);
+    let mut sources: String = [
+        "tests/windows/host.c",
+        "tests/windows/chat.c",
+        "tests/windows/library.h",
+    ]
+    .map(|file| read(file).replace("ws_", "wsplug_"))
+    .concat();
+    for (name, _) in PROGRAMS.iter().filter(|one| !NOT_FOR_WINDOWS.contains(one)) {
+        sources += &read(&format!("tests/c/{name}.c"));
+    }
+    for name in functions {
+        assert!(
+            sources.contains(&format!("wsplug_{name}(")),
+            "wsplug_{name} is not called"
+        );
     }
 }
 
