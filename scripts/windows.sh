@@ -2,7 +2,8 @@
 # The Windows libraries, made and tried on Linux.
 #   windows.sh setup        fetches what the others need
 #   windows.sh build        wsplug64.dll and wsplug32.dll with what programs link against, in cargo's target folder, under windows/
-#   windows.sh cc 64|32 …   the C compiler for Windows; objdump … what looks into its files
+#   windows.sh cc 64|32 …   the C compiler for Windows; objdump … what looks into its files; with COMMAND … a command that finds
+#                           those tools by their usual names, such as x86_64-w64-mingw32-gcc
 #   windows.sh run FILE …   runs a Windows program, of 64 or 32 bits, without a display
 #   windows.sh stop         ends what Wine has left running
 # What is missing is fetched by package name with this Debian's apt, into a folder of its own (${WSPLUG_WINDOWS:-~/.cache/wsplug/windows},
@@ -60,6 +61,7 @@ cc() {
     [ "$1" = 32 ] && arch=i686
     exec "$arch-w64-mingw32-gcc" "${@:2}"
 }
+with() { exec "$@"; }
 objdump() { exec x86_64-w64-mingw32-objdump "$@"; }
 
 # ---- the libraries ----
@@ -203,6 +205,6 @@ set_key() { wine_run /usr/lib/wine/wine64 reg.exe add "$1" /v "$2" /t "$3" /d "$
 case ${1:-} in
     setup | build | stop) "$1" ;;
     wine-boot) wine_boot ;;
-    run | cc | objdump) cd "$caller" && "$@" ;;
+    run | cc | with | objdump) cd "$caller" && "$@" ;;
     *) sed -n '2,/^set/s/^# \?//p' "$0" >&2; exit 2 ;;
 esac

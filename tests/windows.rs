@@ -177,6 +177,16 @@ macro_rules! both {
     };
 }
 
+/// What is in the archive of a width.
+fn unzipped(folder: &Path, bits: &str) -> PathBuf {
+    let name = format!("wsplug-{}-windows-{bits}", archive::VERSION);
+    archive::unzip(
+        &archive::released("windows").join(format!("{name}.zip")),
+        folder,
+    );
+    folder.join(name)
+}
+
 /// A path as a JSON text has it.
 fn windows_path(path: &str) -> String {
     format!("Z:{}", path.replace('/', "\\\\"))
@@ -343,6 +353,43 @@ both! {
             }
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    /// A program of somebody else's, against what is in the archive and nothing else.
+    fn programs_are_built_against_the_archive_with_cmake_and_with_pkg_config(width) {
+        let arch = if width.bits == "64" { "x86_64" } else { "i686" };
+        let folder = archive::scratch(&format!("windows-{}", width.bits));
+        let top = unzipped(&folder, width.bits);
+        for file in ["main.c", "CMakeLists.txt"] {
+            fs::copy(project().join("tests/packages").join(file), folder.join(file)).unwrap();
+        }
+        let script = script().get_program().to_str().unwrap().to_owned();
+        let configure = |build: &str, top: &Path| {
+            let mut line = archive::shell(&folder, &format!(
+                "{script} with cmake -S . -B {build} -DCMAKE_BUILD_TYPE=Release -DCMAKE_SYSTEM_NAME=Windows \
+                 -DCMAKE_C_COMPILER={arch}-w64-mingw32-gcc -Dwsplug_DIR='{}'",
+                top.join("lib/cmake/wsplug").display()
+            ));
+            line.output().unwrap()
+        };
+        let configured = configure("build", &top);
+        assert!(configured.status.success(), "{}", String::from_utf8_lossy(&configured.stderr));
+        archive::said(&mut archive::shell(&folder, &format!("{script} with cmake --build build")));
+        let by_hand = format!(
+            "{script} cc {} -Wall -Werror main.c -o by-hand.exe $(pkg-config --cflags --libs wsplug)", width.bits
+        );
+        archive::said(archive::shell(&folder, &by_hand).env("PKG_CONFIG_PATH", top.join("lib/pkgconfig")));
+        for program in ["build/other.exe", "by-hand.exe"] {
+            let program = folder.join(program);
+            fs::copy(top.join("bin").join(width.dll()), program.with_file_name(width.dll())).unwrap();
+            let printed = cc::run(&mut width.wine(&program, &[]), "main.c");
+            assert_eq!(printed.trim_end(), format!("{} says hello", archive::VERSION));
+        }
+
+        // The one of the other width is not taken for this one.
+        let other = unzipped(&folder, if width.bits == "64" { "32" } else { "64" });
+        let refused = String::from_utf8_lossy(&configure("other", &other).stderr).into_owned();
+        assert!(refused.contains("not accepted"), "{refused}");
     }
 
     /// The bytes on the wire are the same: with TLS, and a message of many frames' size.
