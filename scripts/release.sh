@@ -82,6 +82,7 @@ windows() {
         root=$stage/$name
         install -d "$root/lib/cmake/wsplug" "$root/lib/pkgconfig"
         install -D -m 755 -t "$root/bin" "$target/windows/wsplug$bits.dll"
+        install -m 755 "$target/windows/wsplug$bits.exe" "$root/bin/wsplug.exe"
         install -D -m 644 -t "$root/lib" "$target/windows/libwsplug$bits.dll.a" "$target/windows/wsplug$bits.def"
         install -D -m 644 -t "$root/include" include/wsplug.h
         install -D -m 644 -t "$root/doc" README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE

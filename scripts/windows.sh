@@ -1,7 +1,8 @@
 #!/bin/bash
 # The Windows libraries, made and tried on Linux.
 #   windows.sh setup        fetches what the others need
-#   windows.sh build        wsplug64.dll and wsplug32.dll with what programs link against, in cargo's target folder, under windows/
+#   windows.sh build        wsplug64.dll and wsplug32.dll with what programs link against, and the command as wsplug64.exe and
+#                           wsplug32.exe, in cargo's target folder, under windows/
 #   windows.sh cc 64|32 …   the C compiler for Windows; objdump … what looks into its files; with COMMAND … a command that finds
 #                           those tools by their usual names, such as x86_64-w64-mingw32-gcc
 #   windows.sh run FILE …   runs a Windows program, of 64 or 32 bits, without a display
@@ -93,7 +94,7 @@ build() {
     alone
     mingw
     std
-    local out=$target/windows version pair bits arch triple flags remap
+    local out=$target/windows version pair bits arch triple remap file
     version=$(sed -n '0,/^version = /s/^version = "\(.*\)"/\1/p' Cargo.toml)
     mkdir -p "$out"
     remap=$(scripts/remap.sh)
@@ -104,16 +105,16 @@ build() {
         head -n 1 "$out/wsplug$bits.def" > "$out/name$bits.def"
         sed -e "s/@VERSION@/$version/g" -e "s/@COMMAS@/${version//./,},0/" -e "s/@NAME@/wsplug$bits.dll/" scripts/windows.rc > "$out/wsplug$bits.rc"
         "$arch-w64-mingw32-windres" "$out/wsplug$bits.rc" -o "$out/version$bits.o"
-        # In an environment variable, so that cargo builds both at once.
-        flags="$remap -Clink-arg=$out/name$bits.def -Clink-arg=$out/version$bits.o"
-        export "CARGO_TARGET_${triple}_RUSTFLAGS=$flags" "CARGO_TARGET_${triple}_LINKER=$arch-w64-mingw32-gcc"
+        # In environment variables, so that cargo builds both at once.
+        export "CARGO_TARGET_${triple}_RUSTFLAGS=$remap" "CARGO_TARGET_${triple}_LINKER=$arch-w64-mingw32-gcc"
         export "CC_${arch}_pc_windows_gnu=$arch-w64-mingw32-gcc" "AR_${arch}_pc_windows_gnu=$arch-w64-mingw32-ar"
     done
     unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET
-    CARGO_TARGET_DIR=$target cargo build --release --lib --locked --target "${targets[0]}" --target "${targets[1]}"
+    WSPLUG_WINDOWS_FILES=$out CARGO_TARGET_DIR=$target \
+        cargo build --release --locked --workspace --target "${targets[0]}" --target "${targets[1]}"
     for pair in 64:x86_64 32:i686; do
         bits=${pair%:*} arch=${pair#*:}
-        cp "$target/$arch-pc-windows-gnu/release/wsplug.dll" "$out/wsplug$bits.dll"
+        for file in dll exe; do cp "$target/$arch-pc-windows-gnu/release/wsplug.$file" "$out/wsplug$bits.$file"; done
         # --kill-at: programs say name@bytes, the library's functions have plain names.
         "$arch-w64-mingw32-dlltool" --kill-at -d "$out/wsplug$bits.def" -l "$out/libwsplug$bits.dll.a"
         rm "$out/wsplug$bits.rc" "$out/name$bits.def" "$out/version$bits.o"

@@ -206,14 +206,18 @@ fn the_windows_archives_have_the_libraries_that_were_tested() {
         archive::unzip(&zip, &folder);
         let top = folder.join(format!("wsplug-{VERSION}-windows-{bits}"));
         for (packed, tested) in [
-            ("bin", format!("wsplug{bits}.dll")),
-            ("lib", format!("libwsplug{bits}.dll.a")),
-            ("lib", format!("wsplug{bits}.def")),
+            (format!("bin/wsplug{bits}.dll"), format!("wsplug{bits}.dll")),
+            ("bin/wsplug.exe".to_owned(), format!("wsplug{bits}.exe")),
+            (
+                format!("lib/libwsplug{bits}.dll.a"),
+                format!("libwsplug{bits}.dll.a"),
+            ),
+            (format!("lib/wsplug{bits}.def"), format!("wsplug{bits}.def")),
         ] {
+            let (packed, tested) = (top.join(packed), built.join(tested));
             assert!(
-                fs::read(top.join(packed).join(&tested)).unwrap()
-                    == fs::read(built.join(&tested)).unwrap(),
-                "{tested}"
+                fs::read(&packed).unwrap() == fs::read(tested).unwrap(),
+                "{packed:?}"
             );
         }
         assert!(

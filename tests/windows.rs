@@ -69,6 +69,11 @@ impl Width {
         format!("wsplug{}.dll", self.bits)
     }
 
+    /// The command `wsplug`, as the script names it.
+    fn command(&self) -> String {
+        format!("wsplug{}.exe", self.bits)
+    }
+
     /// A C program, below the project; it finds the library beside itself.
     fn compile(&self, source: &str, more: &[&str]) -> PathBuf {
         let program = self
@@ -144,12 +149,10 @@ impl Width {
         )
     }
 
-    /// What objdump tells of the library.
-    fn headers(&self) -> String {
+    /// What objdump tells of a file of `target/windows`.
+    fn headers(&self, file: &str) -> String {
         let mut command = script();
-        command
-            .args(["objdump", "-p"])
-            .arg(libraries().join(self.dll()));
+        command.args(["objdump", "-p"]).arg(libraries().join(file));
         cc::run(&mut command, "objdump")
     }
 }
@@ -194,7 +197,7 @@ fn windows_path(path: &str) -> String {
 
 both! {
     fn exports_are_the_functions_of_the_header_by_their_plain_names(width) {
-        let headers = width.headers();
+        let headers = width.headers(&width.dll());
         let table = headers.split("[Ordinal/Name Pointer] Table").nth(1).expect("there are exports");
         let exported: BTreeSet<&str> = table
             .lines()
@@ -225,20 +228,24 @@ both! {
             "advapi32.dll", "bcrypt.dll", "bcryptprimitives.dll", "crypt32.dll", "kernel32.dll", "msvcrt.dll", "ncrypt.dll",
             "ntdll.dll", "secur32.dll", "user32.dll", "userenv.dll", "ws2_32.dll",
         ];
-        let headers = width.headers();
-        let needed: Vec<String> = headers
-            .lines()
-            .filter_map(|line| line.trim().strip_prefix("DLL Name: "))
-            .map(str::to_lowercase)
-            .collect();
-        assert!(needed.len() > 3, "{needed:?}");
-        for name in &needed {
-            assert!(SYSTEM.contains(&name.as_str()) || name.starts_with("api-ms-win-core-"), "needs {name}");
+        for file in [width.dll(), width.command()] {
+            let headers = width.headers(&file);
+            let needed: Vec<String> = headers
+                .lines()
+                .filter_map(|line| line.trim().strip_prefix("DLL Name: "))
+                .map(str::to_lowercase)
+                .collect();
+            assert!(needed.len() > 3, "{needed:?}");
+            for name in &needed {
+                let is_of_the_system = SYSTEM.contains(&name.as_str()) || name.starts_with("api-ms-win-core-");
+                assert!(is_of_the_system, "{file} needs {name}");
+            }
         }
     }
 
-    fn the_library_holds_no_path_of_the_machine_that_built_it(width) {
+    fn no_path_of_the_machine_that_built_them_is_in_the_library_and_the_command(width) {
         archive::holds_no_path_of_this_machine(&libraries().join(width.dll()));
+        archive::holds_no_path_of_this_machine(&libraries().join(width.command()));
     }
 
     fn callbacks_come_on_a_thread_of_the_library(width) {
@@ -353,6 +360,20 @@ both! {
             }
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    fn the_command_runs_and_pings_a_server(width) {
+        let command = libraries().join(width.command());
+        let told = cc::run(&mut width.wine(&command, &["--version"]), "wsplug --version");
+        assert_eq!(told.trim_end(), format!("wsplug {}", archive::VERSION));
+        let host = Host::spawn();
+        let server = ask!(host, "server_create", json!({"port": 0})).ok().reference;
+        let started = ask!(host, "server_start", server, "{}").ok();
+        let url = format!("ws://127.0.0.1:{}/", started.body["port"]);
+        let told = cc::run(&mut width.wine(&command, &["ping", &url, "-c", "2", "-i", "0.1"]), "wsplug ping");
+        assert!(told.contains("2 sent, 2 received"), "{told}");
+        ask!(host, "shutdown", 5000).ok();
+        host.leave();
     }
 
     /// A program of somebody else's, against what is in the archive and nothing else.
