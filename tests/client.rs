@@ -11,12 +11,12 @@ mod interop_examples;
 #[path = "support/scene.rs"]
 mod scene;
 
-use adversary::{CLOSE, Frame, PING, Peer, listener, url};
+use adversary::{CLOSE, Frame, PING, PROMPTLY, Peer, listener, url};
 use host::{
     BUFFER_TOO_SMALL, Host, IN_CALLBACK, INVALID_ARGUMENT, INVALID_OPTIONS, NETWORK, OK, Reply,
     TIMEOUT, UNKNOWN_REF, WATCHDOG, WRONG_STATE, soon,
 };
-use scene::Scene;
+use scene::{Scene, at_once};
 use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::process::Command;
@@ -340,16 +340,16 @@ mod receive {
         let scene = Scene::pulling();
         let host = &scene.host;
         let (client, mut peer) = connected(&scene, json!({}));
-        let began = Instant::now();
-        let reply = receive(host, client, 0);
-        assert_eq!(reply.status, TIMEOUT);
-        assert_eq!(reply.body, json!({"kind": 0, "length": 0, "text": ""}));
-        assert!(began.elapsed() < Duration::from_millis(100));
+        at_once(|| {
+            let reply = receive(host, client, 0);
+            assert_eq!(reply.status, TIMEOUT);
+            assert_eq!(reply.body, json!({"kind": 0, "length": 0, "text": ""}));
+        });
         let began = Instant::now();
         assert_eq!(receive(host, client, 300).status, TIMEOUT);
         let took = began.elapsed();
         assert!(
-            took >= Duration::from_millis(300) && took < Duration::from_millis(800),
+            took >= Duration::from_millis(300) && took < PROMPTLY,
             "{took:?}"
         );
         let waiting = begin!(host, "&client_receive", client, -1, 100);
@@ -435,28 +435,29 @@ mod receive {
         let scene = Scene::pulling();
         let host = &scene.host;
         for end in ["close", "stop", "clear", "cut", "gives up"] {
+            // The close time-out is longer than anybody here waits.
             let options = json!({"enableAutomaticReconnection": end == "gives up", "maxRetries": 1,
-                "maxWaitBetweenReconnectionRetries": 20});
+                "maxWaitBetweenReconnectionRetries": 20, "closeTimeoutMs": 60_000});
             let (client, mut peer) = connected(&scene, options);
             let waiting: Vec<String> = (0..3)
                 .map(|_| begin!(host, "&client_receive", client, -1, 100))
                 .collect();
             assert_eq!(receive(host, client, 50).status, TIMEOUT);
-            let began = Instant::now();
             match end {
                 "close" => peer.send(&Frame::close(1000, "")),
                 "stop" => drop(begin!(host, "client_stop", client, json!({"wait": false}))),
                 "clear" => drop(begin!(host, "client_clear", client)),
                 _ => drop(peer),
             }
+            // One that had not begun to wait finds nothing where the client has been cleared.
+            let told: &[i32] = match end {
+                "clear" => &[WRONG_STATE, UNKNOWN_REF],
+                _ => &[WRONG_STATE],
+            };
             for tag in waiting {
-                assert_eq!(host.reply(&tag, WATCHDOG).status, WRONG_STATE, "{end}");
+                let status = host.reply(&tag, WATCHDOG).status;
+                assert!(told.contains(&status), "{end}: {status}");
             }
-            assert!(
-                began.elapsed() < Duration::from_secs(2),
-                "{end}: {:?}",
-                began.elapsed()
-            );
         }
         // One that was never started, and one that cannot connect.
         let client = scene.client(json!({}));
@@ -488,7 +489,9 @@ mod receive {
         let ending = begin!(host, "&shutdown", 5000);
         peer.close_frame(WATCHDOG);
         drop(peer);
-        assert_eq!(host.reply(&waiting, WATCHDOG).status, WRONG_STATE);
+        // If it had not begun to wait, its client may be gone.
+        let told = host.reply(&waiting, WATCHDOG).status;
+        assert!([WRONG_STATE, UNKNOWN_REF].contains(&told), "{told}");
         host.reply(&ending, WATCHDOG).ok();
         host.leave();
     }

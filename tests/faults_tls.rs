@@ -20,7 +20,7 @@ use host::{OK, QUEUE_FULL, UNKNOWN_REF, WATCHDOG, WRONG_STATE, soon};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use rustls::server::ProducesTickets;
 use rustls::{ClientConfig, ConnectionTrafficSecrets, ExtractedSecrets};
-use scene::{MIB, Scene, Server, scaled};
+use scene::{MIB, Scene, Server, at_once, scaled};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
@@ -102,19 +102,12 @@ fn row_05_a_thousand_silent_clients_do_not_delay_a_good_one() {
                 .unwrap();
         }
     }
-    let mut slowest = Duration::ZERO;
     for _ in 0..10 {
-        let one = Instant::now();
-        drop(secure::upgraded(server.port, &own.config));
-        slowest = slowest.max(one.elapsed());
+        at_once(|| drop(secure::upgraded(server.port, &own.config)));
     }
     assert!(
         began.elapsed() < timeout,
         "the crowd was there all the time"
-    );
-    assert!(
-        slowest < Duration::from_millis(200),
-        "a good client waited {slowest:?}"
     );
     for tcp in &mut silent {
         let mut rest = [0; 16];

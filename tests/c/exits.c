@@ -54,7 +54,7 @@ int main(int count, char **arguments)
     CHECK(read(ends[0], &end, sizeof end) == sizeof end);
     CHECK(waitpid(child, &status, 0) == child);
     int64_t took = now_ms() - end;
-    if (took >= allowed_ms(1000))
+    if (took >= PATIENCE_MS)
         failed(__FILE__, __LINE__, "ending took %lld ms", (long long)took);
     CHECK(WIFEXITED(status));
     CHECK_INT(WEXITSTATUS(status), 7);

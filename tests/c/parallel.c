@@ -165,6 +165,18 @@ static int32_t open_server(const char *more)
     return new_server(json("{'port':0,'closeTimeoutMs':300,%s%s}", delivered, more));
 }
 
+static void await_nobody_inside(void)
+{
+    for (int64_t end = now_ms() + PATIENCE_MS;; usleep(1000)) {
+        pthread_mutex_lock(&lock);
+        bool is_over = inside == 0;
+        pthread_mutex_unlock(&lock);
+        if (is_over)
+            return;
+        CHECK(now_ms() < end);
+    }
+}
+
 static void end_server(int32_t server)
 {
     DONE(wsplug_server_clear(server, NULL));
@@ -340,14 +352,7 @@ static void clears_wait_for_callbacks_and_not_for_themselves(void)
         CHECK_INT(raw_close_code(other), 1000);
         close(one);
         close(other);
-        for (int64_t end = now_ms() + PATIENCE_MS;; usleep(1000)) {
-            pthread_mutex_lock(&lock);
-            bool is_over = inside == 0;
-            pthread_mutex_unlock(&lock);
-            if (is_over)
-                break;
-            CHECK(now_ms() < end);
-        }
+        await_nobody_inside();
         CHECK_INT(count_events("close", first) + count_events("close", second), 2);
     }
     end_server(server);
@@ -356,6 +361,13 @@ static void clears_wait_for_callbacks_and_not_for_themselves(void)
 static int pool_threads(void)
 {
     return threads_named("wsplug-pool-");
+}
+
+/* A thread that has been joined may be listed for a moment longer. */
+static void await_no_pool_threads(void)
+{
+    for (int64_t end = now_ms() + PATIENCE_MS; pool_threads() > 0; usleep(10000))
+        CHECK(now_ms() < end);
 }
 
 /* The threads come with the first event, are no more than allowed, and go when they have had nothing to do. */
@@ -367,7 +379,7 @@ static void threads_come_when_needed_and_go_when_not(void)
     DONE(wsplug_set_callbacks(happened, received, NULL));
     int32_t server = open_server("");
     int port = started(server), fd[CONNECTIONS];
-    CHECK_INT(pool_threads(), 0);
+    await_no_pool_threads();
     for (int i = 0; i < CONNECTIONS; i++) {
         fd[i] = raw_client(port);
         AWAIT("open", server);
@@ -394,8 +406,7 @@ static void threads_come_when_needed_and_go_when_not(void)
         close(fd[i]);
     for (int i = 0; i < CONNECTIONS; i++)
         AWAIT("close", server);
-    for (int64_t end = now_ms() + PATIENCE_MS; pool_threads() > 0; usleep(10000))
-        CHECK(now_ms() < end);
+    await_no_pool_threads();
     /* And come again. */
     close(raw_client(port));
     AWAIT("close", server);
@@ -417,7 +428,7 @@ static void shutdown_ends_the_threads(void)
     CHECK_INT(count_events("close", server), CONNECTIONS);
     CHECK_INT(count_events("stopped", server), 1);
     CHECK(strcmp(events->type, "open") == 0);
-    CHECK_INT(pool_threads(), 0);
+    await_no_pool_threads();
     for (int i = 0; i < CONNECTIONS; i++)
         close(fd[i]);
     forget_events();
@@ -450,6 +461,8 @@ static void shutdown_ends_the_threads(void)
     pthread_mutex_unlock(&lock);
     close(other);
     AWAIT("close", server);
+    /* The one that was held has to see that it is released. */
+    await_nobody_inside();
     end_server(server);
 }
 

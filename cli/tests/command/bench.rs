@@ -19,11 +19,11 @@ fn a_server_of_its_own_is_measured() {
 #[test]
 fn the_figures_fit_together() {
     let (_server, url) = serve(&["--quiet"]);
-    let measured = run(&["bench", &url, "-d", "0.3", "--text", "--json"]).ended(0);
+    let measured = run(&["bench", &url, "-d", "1", "--text", "--json"]).ended(0);
     let figures: Value = serde_json::from_str(&measured.out).unwrap();
     let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("{figures}"));
     let (messages, seconds) = (number(&figures["messages"]), number(&figures["seconds"]));
-    assert!(messages > 10.0 && seconds >= 0.3, "{figures}");
+    assert!(messages > 0.0 && seconds >= 1.0, "{figures}");
     assert!(
         (number(&figures["messagesPerSecond"]) - messages / seconds).abs() < 1.0,
         "{figures}"

@@ -145,7 +145,7 @@ fn http_answers() {
         "does not speak HTTP",
     );
     wrong(
-        &[&url(saying("")), "--timeout", "0.3"],
+        &[&url(saying("")), "--timeout", "3"],
         "http",
         "does not answer the upgrade request",
         "hangs",
