@@ -4,10 +4,14 @@
 mod adversary;
 #[path = "support/cc.rs"]
 mod cc;
+#[path = "support/certs.rs"]
+mod certs;
 #[path = "support/host.rs"]
 mod host;
 #[path = "support/scene.rs"]
 mod scene;
+#[path = "support/secure.rs"]
+mod secure;
 
 #[path = "admission/ask.rs"]
 mod ask_the_host;

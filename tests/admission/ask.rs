@@ -1,11 +1,13 @@
 //! "admission":"ask": the host answers "request" events, from anywhere and when it likes.
 
-use crate::adversary::{Frame, PROMPTLY, Peer, request_to};
+use crate::adversary::{Frame, PROMPTLY, Peer, request, request_to};
+use crate::certs::Certs;
 use crate::host::{Event, INVALID_OPTIONS, OK, UNKNOWN_REF, WATCHDOG, WRONG_STATE, soon};
-use crate::scene::{Scene, Server, at_once};
-use crate::{answered, asked, asking, refused};
+use crate::scene::{MIB, Scene, Server, at_once};
+use crate::{answered, asked, asking, refused, secure};
 use crate::{ask, begin};
 use serde_json::{Value, json};
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 fn server(scene: &Scene, options: Value) -> Server {
@@ -87,6 +89,62 @@ fn a_request_tells_everything_and_its_ref_is_the_later_clients() {
     ask!(scene.host, "client_send", client, 1, "=welcome").ok();
     assert_eq!(peer.frame().payload, b"welcome");
     ask!(scene.host, "client_accept", client, "{}").fails(WRONG_STATE, &["does not wait"]);
+    scene.finish();
+}
+
+#[test]
+fn a_request_tells_what_tls_it_came_over() {
+    let (scene, certs) = (Scene::new(), Certs::new());
+    // The library of cryptography has its tables, and a first handshake its buffers.
+    scene.may_grow(24 * MIB);
+    let server = server(&scene, json!({"tls": certs.server().tls()}));
+    let mut peer = secure::connect(server.port, &secure::client_config(&certs));
+    peer.write_all(request("").as_bytes()).unwrap();
+    let request = asked(&scene, server);
+    let told = request.context("tls");
+    assert_eq!(told["version"], "1.3", "{told}");
+    // No certificate was asked of the client.
+    assert_eq!(
+        (&told["verified"], &told["peerSubject"]),
+        (&json!(false), &json!(""))
+    );
+    let client = request.client();
+    let info = ask!(scene.host, "client_info", client).ok().body;
+    assert_eq!(info["tls"], *told);
+    ask!(scene.host, "client_accept", client, "{}").ok();
+    let head = secure::head(&mut peer);
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert_eq!(scene.host.event("open", client).context("tls"), told);
+    scene.finish();
+}
+
+#[test]
+fn a_request_tells_of_tls_that_a_trusted_proxy_has_ended() {
+    let scene = Scene::new();
+    for (trusted, headers, expected) in [
+        ("127.0.0.1", "X-Forwarded-Proto: https\r\n", true),
+        ("127.0.0.1", "X-Forwarded-Proto: http\r\n", false),
+        ("127.0.0.1", "Forwarded: for=1.2.3.4;proto=https\r\n", true),
+        ("127.0.0.1", "", false),
+        // Anybody can say so.
+        ("10.0.0.1", "X-Forwarded-Proto: https\r\n", false),
+        ("10.0.0.1", "Forwarded: for=1.2.3.4;proto=https\r\n", false),
+    ] {
+        let server = server(&scene, json!({"trustedProxies": trusted}));
+        let mut peer = match headers.starts_with("X-") {
+            true => asking(server, &format!("X-Forwarded-For: 1.2.3.4\r\n{headers}")),
+            false => asking(server, headers),
+        };
+        let request = asked(&scene, server);
+        assert_eq!(*request.context("tls"), expected, "{trusted}: {headers}");
+        let client = request.client();
+        let info = ask!(scene.host, "client_info", client).ok().body;
+        assert_eq!(info["tls"], expected, "{trusted}: {headers}");
+        ask!(scene.host, "client_accept", client, "{}").ok();
+        assert_eq!(answered(&mut peer), 101);
+        let open = scene.host.event("open", client);
+        assert_eq!(*open.context("tls"), expected, "{trusted}: {headers}");
+    }
     scene.finish();
 }
 
@@ -336,6 +394,28 @@ fn without_an_answer_in_time_it_is_503() {
     );
     ask!(scene.host, "client_accept", client, "{}").fails(UNKNOWN_REF, &[]);
     drop(peer);
+    scene.finish();
+}
+
+#[test]
+fn the_host_may_answer_later_than_a_handshake_may_take() {
+    let scene = Scene::new();
+    let options = json!({"handshakeTimeoutMs": 300, "admissionTimeoutMs": 60_000, "interval": 100});
+    let server = server(&scene, options);
+    let mut peer = asking(server, "");
+    let request = asked(&scene, server);
+    // The server's own service tells how time passes, on the clock that the request was told by.
+    scene.host.wait_for("late service", WATCHDOG, |event| {
+        event.is("service") && event.t() >= request.t() + 600
+    });
+    let client = request.client();
+    ask!(scene.host, "client_accept", client, "{}").ok();
+    assert_eq!(answered(&mut peer), 101);
+    scene.host.event("open", client);
+    ask!(scene.host, "client_send", client, 1, "=welcome").ok();
+    assert_eq!(peer.frame().payload, b"welcome");
+    let info = ask!(scene.host, "server_info", server.reference).ok().body;
+    assert_eq!(info["refused"], json!({}));
     scene.finish();
 }
 
