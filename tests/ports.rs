@@ -4,12 +4,15 @@
 mod adversary;
 #[path = "support/cc.rs"]
 mod cc;
+#[path = "support/certs.rs"]
+mod certs;
 #[path = "support/host.rs"]
 mod host;
 #[path = "support/scene.rs"]
 mod scene;
 
 use adversary::{Frame, PROMPTLY, Peer, request_to};
+use certs::Certs;
 use host::{INVALID_OPTIONS, NETWORK, WATCHDOG, soon};
 use scene::{Scene, Server};
 use serde_json::{Value, json};
@@ -149,6 +152,44 @@ fn what_cannot_be_told_apart_is_refused_with_the_ref_of_the_other() {
     // 0 is always a port of one's own.
     let own = scene.server(json!({"paths": ["/a", "/b"]}));
     assert_ne!(own.port, first.port);
+    scene.finish();
+}
+
+#[test]
+fn what_is_settled_before_a_server_is_known_is_the_same_for_all_of_a_port() {
+    let (scene, certs) = (Scene::new(), Certs::new());
+    // The library of cryptography has its tables.
+    scene.may_grow(24 * scene::MIB);
+    let tls = |pair: &certs::Pair| json!({"tls": pair.tls()});
+    let (one, other) = (tls(&certs.server()), tls(&certs.server()));
+    let trusting = json!({"trustedProxies": ["127.0.0.1"]});
+    let proxied = json!({"trustedProxies": ["127.0.0.1"], "proxyProtocol": true});
+    let elsewhere = json!({"trustedProxies": ["127.0.0.1", "10.0.0.0/8"]});
+    for (option, first, second) in [
+        ("tls", json!({}), one.clone()),
+        ("tls", one.clone(), json!({})),
+        ("tls", one, other),
+        ("trustedProxies", json!({}), trusting.clone()),
+        ("trustedProxies", trusting.clone(), json!({})),
+        ("trustedProxies", trusting.clone(), elsewhere),
+        ("proxyProtocol", trusting.clone(), proxied.clone()),
+        ("proxyProtocol", proxied, trusting),
+        ("reusePort", json!({}), json!({"reusePort": true})),
+        ("reusePort", json!({"reusePort": true}), json!({})),
+    ] {
+        let with = |options: &Value, more: Value| scene::merged(options.clone(), &more);
+        let there = scene.server(with(&first, json!({"path": "/there"})));
+        let options = with(&second, json!({"port": there.port, "path": "/beside"}));
+        let server = ask!(scene.host, "server_create", options).ok().reference;
+        let names = [option, "same", &format!("server {}", there.reference)];
+        let reply = ask!(scene.host, "server_start", server, "{}");
+        let reply = reply.fails(INVALID_OPTIONS, &names);
+        assert_eq!(reply.body["error"]["option"], option);
+        ask!(scene.host, "server_clear", server).ok();
+        // With the same it starts.
+        beside(&scene, there, with(&first, json!({"path": "/beside"})));
+        scene.clear();
+    }
     scene.finish();
 }
 
