@@ -17,6 +17,8 @@ mod secure;
 
 #[path = "http/connections.rs"]
 mod connections;
+#[path = "http/cors.rs"]
+mod cors;
 #[path = "http/files.rs"]
 mod files;
 #[path = "http/hostile.rs"]
