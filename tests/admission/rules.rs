@@ -72,6 +72,62 @@ fn passwords_are_compared_with_hashes_that_others_made() {
 }
 
 #[test]
+fn every_kind_of_argon2_and_bcrypt_is_known() {
+    let scene = Scene::new();
+    // Those of argon2 are of the reference implementation ("password"), those of bcrypt of the C library's crypt ("secret").
+    let kinds = [
+        (
+            "i",
+            "password",
+            "$argon2i$v=19$m=256,t=2,p=1$c29tZXNhbHQ$iekCn0Y3spW+sCcFanM2xBT63UP2sghkUoHLIUpWRS8",
+        ),
+        (
+            "i16",
+            "password",
+            "$argon2i$v=16$m=256,t=2,p=1$c29tZXNhbHQ$/U3YPXYsSb3q9XxHvc0MLxur+GP960kN9j7emXX8zwY",
+        ),
+        (
+            "d",
+            "password",
+            "$argon2d$v=19$m=256,t=2,p=1$c29tZXNhbHQ$JcTui6RIBUtJ78gE5Hi52CO+H5vS6Z9R1uxAB6OhUB8",
+        ),
+        (
+            "id",
+            "password",
+            "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
+        ),
+        (
+            "2a",
+            "secret",
+            "$2a$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a",
+        ),
+        (
+            "2b",
+            "secret",
+            "$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a",
+        ),
+        (
+            "2y",
+            "secret",
+            "$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a",
+        ),
+    ];
+    let users: Value = kinds
+        .iter()
+        .map(|(user, _, hash)| ((*user).to_owned(), json!(hash)))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    let server = scene.server(json!({"auth": {"basic": users}}));
+    for (user, password, hash) in kinds {
+        assert_eq!(status(server, &basic(user, password)), 101, "{user}");
+        for wrong in ["passwore", "secrets", "", hash] {
+            assert_eq!(status(server, &basic(user, wrong)), 401, "{user}: {wrong}");
+        }
+    }
+    scene.finish();
+}
+
+#[test]
 fn slow_hashes_hold_up_neither_the_network_nor_those_who_are_known() {
     let scene = Scene::new();
     scene.may_grow(100 * crate::scene::MIB);
