@@ -119,6 +119,8 @@ fn row_05_a_thousand_silent_clients_do_not_delay_a_good_one() {
         "the last was told to go after {over:?}"
     );
     drop(silent);
+    let info = ask!(own.scene.host, "server_info", server.reference).ok();
+    assert_eq!(info.body["refused"], json!({"handshakeTimeout": crowd}));
     own.scene.finish();
 }
 

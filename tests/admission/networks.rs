@@ -159,6 +159,11 @@ fn the_proxy_protocol_is_read_from_trusted_proxies_once_and_to_the_letter() {
         through(b"PROXY TCP4 6.6.6.6 127.0.0.1 1 80\r\n"),
         Some((403, None))
     );
+    let refused = || {
+        let info = ask!(scene.host, "server_info", server.reference).ok().body;
+        info["refused"].clone()
+    };
+    assert_eq!(refused(), json!({"deny": 1, "request": 1}));
     for (what, header) in [
         ("none", b"".to_vec()),
         (
@@ -175,6 +180,8 @@ fn the_proxy_protocol_is_read_from_trusted_proxies_once_and_to_the_letter() {
     ] {
         assert_eq!(through(&header), None, "{what}");
     }
+    let expected = json!({"deny": 1, "proxyProtocol": 6, "request": 1});
+    assert_eq!(refused(), expected);
     // Byte by byte is as good.
     let mut slow = Peer::tcp(server.port);
     for byte in version_2(0x20, 0, &[]).iter().chain(request("").as_bytes()) {
@@ -224,6 +231,8 @@ fn advisory_10_half_a_proxy_header_has_its_own_time() {
         assert!(peer.ends(Duration::from_secs(5)), "half a header stays");
     }
     assert!(began.elapsed() < Duration::from_secs(6));
+    let info = ask!(scene.host, "server_info", server.reference).ok().body;
+    assert_eq!(info["refused"], json!({"proxyProtocol": 100}));
     scene.finish();
 }
 
