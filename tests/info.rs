@@ -13,6 +13,7 @@ use adversary::{BINARY, Frame, Heard, PING, PONG, PROMPTLY, Peer, TEXT};
 use host::{OK, UNKNOWN_REF, WATCHDOG, soon};
 use scene::Scene;
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 impl Scene {
     fn info(&self, command: &str, reference: i32) -> Value {
@@ -281,6 +282,118 @@ fn a_server_counts_those_that_are_gone_and_whom_it_refused_for_what() {
     ask!(scene.host, "server_info", 17).fails(UNKNOWN_REF, &["17"]);
     scene.finish();
 }
+
+#[test]
+fn a_server_counts_the_pings_and_pongs_of_all_connections() {
+    let scene = Scene::new();
+    let server = scene.server(json!({"pingInterval": 0}));
+    let controls = || {
+        scene.numbers(
+            "server_info",
+            server.reference,
+            ["pingsIn", "pongsIn", "pingsOut", "pongsOut"],
+        )
+    };
+    assert_eq!(controls(), [0; 4]);
+    let mut peers: Vec<_> = (0..3).map(|_| scene.peer(server)).collect();
+    for (number, (peer, client)) in peers.iter_mut().enumerate() {
+        // One ping of the first, two of the second, three of the third.
+        for _ in 0..=number {
+            peer.send(&Frame::new(PING, "here?"));
+            scene.host.event("ping", *client);
+            assert_eq!(peer.frame(), answer_to("here?"));
+        }
+        for _ in 0..4 {
+            ask!(scene.host, "client_send", *client, PING, "=there?").ok();
+            let ping = peer.hear(PROMPTLY);
+            assert!(matches!(ping, Heard::Frame(frame) if frame.opcode == PING));
+            peer.send(&Frame::new(PONG, "there?"));
+            scene.host.event("pong", *client);
+        }
+        // One that nobody has asked for.
+        peer.send(&Frame::new(PONG, ""));
+        scene.host.event("pong", *client);
+    }
+    assert_eq!(controls(), [6, 15, 12, 6]);
+    // They stay when the connections go, one by one.
+    for (peer, client) in peers {
+        drop(peer);
+        scene.host.event("close", client);
+        assert_eq!(controls(), [6, 15, 12, 6]);
+    }
+    let gone = || scene.numbers("server_info", server.reference, ["clients"]) == [0];
+    assert!(soon(WATCHDOG, gone));
+    assert_eq!(controls(), [6, 15, 12, 6]);
+    scene.finish();
+}
+
+fn answer_to(ping: &str) -> Frame {
+    Frame::new(PONG, ping).masked(false)
+}
+
+/// Those who add up look at some connections after others have gone: nobody may be missed or counted twice.
+#[test]
+fn counters_never_fall_while_clients_come_and_go() {
+    let scene = Scene::threaded();
+    for quiet in ["open", "message", "close"] {
+        ask!(scene.host, "quiet", quiet).ok();
+    }
+    let server = scene.server(json!({"pingInterval": 0}));
+    let over = AtomicBool::new(false);
+    let sent = std::thread::scope(|scope| {
+        let come_and_go = |_| {
+            scope.spawn(|| {
+                let mut sent = 0;
+                while !over.load(Ordering::Relaxed) {
+                    let mut peer = Peer::client(server.port);
+                    for _ in 0..5 {
+                        peer.send(&Frame::text("hello"));
+                    }
+                    peer.send(&Frame::new(PING, "all there?"));
+                    // The answer says that everything before was counted.
+                    assert_eq!(peer.frame(), answer_to("all there?"));
+                    sent += 5;
+                }
+                sent
+            })
+        };
+        let threads = [0, 1, 2].map(come_and_go);
+        let mut last = [[0; 9]; 2];
+        for _ in 0..400 {
+            let library = ask!(scene.host, "info").ok().body;
+            let own = scene.info("server_info", server.reference);
+            for (info, last) in [library, own].iter().zip(&mut last) {
+                let now = COUNTERS.map(|name| info[name].as_u64().unwrap_or_default());
+                let grows = now.iter().zip(last.iter()).all(|(now, last)| now >= last);
+                assert!(grows, "{COUNTERS:?}: {now:?} after {last:?}");
+                *last = now;
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+        threads
+            .map(|thread| thread.join().unwrap())
+            .iter()
+            .sum::<u64>()
+    });
+    let all = || {
+        let names = ["messagesIn", "bytesIn", "pingsIn", "opened"];
+        scene.numbers("server_info", server.reference, names)
+    };
+    assert_eq!(all(), [sent, 5 * sent, sent / 5, sent / 5]);
+    scene.finish();
+}
+
+const COUNTERS: [&str; 9] = [
+    "messagesIn",
+    "bytesIn",
+    "wireBytesIn",
+    "messagesOut",
+    "bytesOut",
+    "wireBytesOut",
+    "pingsIn",
+    "pongsOut",
+    "opened",
+];
 
 #[test]
 fn a_client_of_our_own_tells_its_state_and_counts_across_connections() {

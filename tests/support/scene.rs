@@ -155,7 +155,21 @@ impl Scene {
     pub fn flavoured(flavour: Flavour, callbacks: &str) -> Scene {
         raise_file_limit();
         let host = Host::spawn_as(flavour);
+    /// With more than one network thread.
+    pub fn threaded() -> Scene {
+        Scene::with(json!({"threads": 2}))
+    }
+
+    /// With options for the whole library.
+    pub fn with(options: Value) -> Scene {
+        Scene::set(Flavour::Plain, "em", Some(options))
+    }
+
         // ThreadSanitizer starts a thread of its own with the first one of the host.
+        Scene::set(flavour, callbacks, None)
+    }
+
+    fn set(flavour: Flavour, callbacks: &str, library: Option<Value>) -> Scene {
         let own = if flavour == Flavour::Thread { 2 } else { 1 };
         let aside = begin!(host, "&sleep", 0);
         host.reply(&aside, WATCHDOG).ok();
@@ -164,6 +178,9 @@ impl Scene {
         let before = Footing::of(&host);
         if !callbacks.is_empty() {
             ask!(host, "callbacks", callbacks).ok();
+        }
+        if let Some(options) = library {
+            ask!(host, "init", options).ok();
         }
         ask!(host, "echo_method", "echo").ok();
         let options = json!({"port": 0, "method": "echo", "dispatch": "inline"});
