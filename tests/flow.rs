@@ -611,6 +611,55 @@ fn what_waits_on_all_connections_of_the_process_is_limited() {
     host.leave();
 }
 
+#[test]
+fn two_servers_and_a_client_share_the_budget_of_the_process() {
+    let scene = Scene::with(json!({"sendBudgetBytes": 300_000}));
+    let whose = "sendBudgetBytes of wsplug_init is 300000";
+    let [one, other] = [(); 2].map(|()| scene.server(json!({"drain": true})));
+    let slow = |server: Server| scene.peer_with(server, Peer::tcp_with_little_room(server.port));
+    let ((mut ann, ann_ref), (mut bob, bob_ref)) = (slow(one), slow(other));
+    // The end that our own client has reached reads nothing either, and has as little room.
+    let listener = listener();
+    let socket = socket2::SockRef::from(&listener);
+    socket.set_recv_buffer_size(4096).unwrap();
+    let own = scene.client(json!({"url": url(&listener), "drain": true}));
+    ask!(scene.host, "client_start", own, json!({"wait": false})).ok();
+    let mut far = Peer::accept(&listener);
+    scene.host.event("open", own);
+    let total = || {
+        let info = ask!(scene.host, "info").ok().body;
+        info["bufferedAmount"].as_u64().unwrap()
+    };
+    fill(&scene, ann_ref).fails(QUEUE_FULL, &[whose]);
+    let most = 300_000 + 3 * 4096;
+    assert!(total() > 280_000 && total() <= most, "{}", total());
+    // The others have their one message, and no more.
+    for client in [bob_ref, own] {
+        fill(&scene, client).fails(QUEUE_FULL, &[whose]);
+        let buffered = scene.buffered(client);
+        assert!(buffered <= 2 * 16_400, "{buffered}");
+    }
+    assert!(total() <= most + 2 * 16_400, "{}", total());
+
+    // What one of them gives back, the others may use, and each is told.
+    let read = |peer: &mut Peer, client: i32| {
+        scene.host.take(|event| event.is("drain"));
+        while scene.buffered(client) > 0 && peer.swallow(1 << 20) > 0 {}
+        scene.host.event("drain", client);
+    };
+    read(&mut ann, ann_ref);
+    for (peer, client) in [(&mut bob, bob_ref), (&mut far, own)] {
+        read(peer, client);
+        fill(&scene, client).fails(QUEUE_FULL, &[whose]);
+        assert!(scene.buffered(client) > 200_000, "{}", total());
+        read(peer, client);
+    }
+    fill(&scene, ann_ref).fails(QUEUE_FULL, &[whose]);
+    assert!(total() > 280_000 && total() <= most, "{}", total());
+    drop((listener, far));
+    scene.finish();
+}
+
 /// Connections that are read as fast as they bring something, by a few threads.
 struct Readers {
     slowest: Arc<Vec<AtomicUsize>>,
@@ -749,6 +798,53 @@ fn one_who_does_not_read_does_not_slow_a_broadcast_to_499_others() {
         with < without * 2 + Duration::from_secs(1),
         "{with:?} instead of {without:?}"
     );
+}
+
+/// The way on which nothing is built for the host: it is told of the slow one by its end alone.
+#[test]
+fn a_broadcast_of_which_nothing_is_asked_reaches_499_all_the_same() {
+    let scene = Scene::new();
+    scene.may_grow(96 * MIB);
+    let server = scene.server(json!({
+        "sendQueueBytes": 256 * 1024, "sendStallMs": 3000, "pingInterval": 0, "backlog": 4096,
+    }));
+    let (_slow, slow) = scene.peer_with(server, Peer::tcp_with_little_room(server.port));
+    let peers: Vec<Peer> = (0..499).map(|_| Peer::client(server.port)).collect();
+    let readers = Readers::start(peers);
+    let reference = server.reference.to_string();
+    let (rounds, messages) = (64, 16);
+    for round in 1..=rounds {
+        let count = messages.to_string();
+        let send = [
+            "-repeat",
+            "0",
+            &count,
+            "server_send",
+            &reference,
+            "2",
+            "*4092",
+        ];
+        scene.host.begin(&send);
+        // Less than a queue takes: whoever reads misses none.
+        let wanted = round * messages * 4096;
+        assert!(
+            soon(WATCHDOG, || readers.all_have() >= wanted),
+            "round {round}: {} of {wanted}",
+            readers.all_have()
+        );
+    }
+    let close = scene.host.event("close", slow);
+    assert_eq!(close.code(), 1006);
+    assert!(
+        close.reason().contains("no byte left within 3000 ms"),
+        "{close:?}"
+    );
+    assert!(close.context("unsent")["messages"].as_u64() > Some(0));
+    readers.over.store(true, Ordering::Relaxed);
+    for thread in readers.threads {
+        thread.join().unwrap();
+    }
+    scene.finish();
 }
 
 #[test]
