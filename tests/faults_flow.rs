@@ -34,7 +34,7 @@ fn per_target(reply: &Reply) -> HashMap<i32, Value> {
 
 #[test]
 fn row_16_one_who_never_reads_does_not_slow_a_broadcast_and_is_dropped_with_a_count() {
-    let scene = Scene::new();
+    let scene = Scene::threaded();
     let stall = Duration::from_millis(scaled(3000, 30_000));
     let server = scene.guarded(json!({"sendStallMs": stall.as_millis() as u64}));
     let (size, total) = (64 * 1024, scaled(128, 1024) * MIB as usize);
@@ -178,7 +178,7 @@ fn is_dropped_after(stall: Duration, scene: &Scene, server: Server) {
 
 #[test]
 fn row_17_a_peer_that_reads_10_kb_a_second_is_kept_and_gets_everything_in_order() {
-    let scene = Scene::new();
+    let scene = Scene::threaded();
     let stall = Duration::from_millis(scaled(2000, 30_000));
     let server =
         scene.guarded(json!({"sendStallMs": stall.as_millis() as u64, "sendQueueBytes": 4 * MIB}));

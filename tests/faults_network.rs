@@ -179,7 +179,7 @@ fn a_line_is_cut(scene: &Scene, server: Server) {
 
 #[test]
 fn row_30_a_slow_line_is_no_dead_line() {
-    let scene = Scene::new();
+    let scene = Scene::threaded();
     let server = scene.guarded(json!({"pingInterval": 1, "pingTimeout": 5}));
     let proxy = Proxy::to(server.port);
     let client = scene.client(server.client_options(json!({
@@ -199,7 +199,7 @@ fn row_30_a_slow_line_is_no_dead_line() {
 
 #[test]
 fn row_30_a_stop_in_a_black_hole_and_between_two_tries_is_quick_and_final() {
-    let scene = Scene::new();
+    let scene = Scene::threaded();
     let server = scene.guarded(json!({}));
     let plain = scene.server(json!({}));
     let proxy = Proxy::to(server.port);
@@ -493,7 +493,7 @@ fn row_34_a_client_survives_a_suspend_too() {
 
 #[test]
 fn row_34_a_clock_that_jumps_by_an_hour_changes_nothing() {
-    let scene = Scene::new();
+    let scene = Scene::threaded();
     let server = scene.guarded(json!({"pingInterval": 1, "pingTimeout": 5}));
     let began = Instant::now();
     let (peer, client) = scene.peer(server);

@@ -65,12 +65,15 @@ pub fn everything() -> Value {
     json!({
         "path": "/", "hosts": ["localhost", "127.0.0.1"], "allow": ["127.0.0.0/8"], "deny": ["10.0.0.0/8"], "maxPerIp": 20_000,
         "trustedProxies": ["127.0.0.2"], "origins": ["http://localhost"], "protocols": ["chat"],
-        "auth": {"bearer": "token", "basic": {"ann": "secret"}}, "admission": "ask", "maxPendingRequests": 20_000,
+        "auth": {"bearer": "token", "basic": {"ann": "secret", "ben": HASHED}}, "admission": "ask", "maxPendingRequests": 20_000,
         "refused": true, "files": {"/site/": env!("CARGO_TARGET_TMPDIR")}, "health": "/health", "metrics": "/metrics",
         "cors": "*", "topics": ["all", "some"], "interval": 200, "sendBudgetBytes": 1 << 30, "drain": true,
         "dispatch": "perConnection",
     })
 }
+
+/// "secret" with bcrypt, as cheap as a hash may be for a test.
+const HASHED: &str = "$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a";
 
 /// What a server with everything asks of a client.
 pub const LETS_IN: &str = "Authorization: Bearer token\r\n";
@@ -152,9 +155,6 @@ impl Scene {
         Scene::flavoured(Flavour::Plain, "")
     }
 
-    pub fn flavoured(flavour: Flavour, callbacks: &str) -> Scene {
-        raise_file_limit();
-        let host = Host::spawn_as(flavour);
     /// With more than one network thread.
     pub fn threaded() -> Scene {
         Scene::with(json!({"threads": 2}))
@@ -165,22 +165,25 @@ impl Scene {
         Scene::set(Flavour::Plain, "em", Some(options))
     }
 
-        // ThreadSanitizer starts a thread of its own with the first one of the host.
+    pub fn flavoured(flavour: Flavour, callbacks: &str) -> Scene {
         Scene::set(flavour, callbacks, None)
     }
 
     fn set(flavour: Flavour, callbacks: &str, library: Option<Value>) -> Scene {
+        raise_file_limit();
+        let host = Host::spawn_as(flavour);
+        // ThreadSanitizer starts a thread of its own with the first one of the host.
         let own = if flavour == Flavour::Thread { 2 } else { 1 };
         let aside = begin!(host, "&sleep", 0);
         host.reply(&aside, WATCHDOG).ok();
         assert!(soon(WATCHDOG, || host.threads() == own));
         ask!(host, "abi_version");
         let before = Footing::of(&host);
-        if !callbacks.is_empty() {
-            ask!(host, "callbacks", callbacks).ok();
-        }
         if let Some(options) = library {
             ask!(host, "init", options).ok();
+        }
+        if !callbacks.is_empty() {
+            ask!(host, "callbacks", callbacks).ok();
         }
         ask!(host, "echo_method", "echo").ok();
         let options = json!({"port": 0, "method": "echo", "dispatch": "inline"});
@@ -237,17 +240,21 @@ impl Scene {
         server
     }
 
-    /// One on which everything is switched on that the options say nothing of.
+    /// One on which everything is switched on that the options say nothing of, and on its port another one that is like it.
     pub fn guarded(&self, options: Value) -> Server {
-        let mut all = everything();
+        let mut all = dispatched("affinity", everything());
         if self.pulls {
             all.as_object_mut().unwrap().remove("admission");
         } else {
             self.lets_in.call_once(|| let_all_in(&self.host));
         }
+        let all = merged(all, &options);
+        let server = self.server(all.clone());
+        let beside = json!({"port": server.port, "path": "/beside"});
+        self.server(merged(all, &beside));
         Server {
             headers: LETS_IN,
-            ..self.server(merged(all, &options))
+            ..server
         }
     }
 
