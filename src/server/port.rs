@@ -296,18 +296,17 @@ impl Port {
         }
     }
 
-    /// The servers that are meant where the request's host is, the one that names it first.
-    pub fn at_host(&self, request: &Request) -> Vec<Arc<Session>> {
+    /// The servers that are meant where the request's host is, the one that names it first; then those of them that take
+    /// no new clients.
+    pub fn at_host(&self, request: &Request) -> (Vec<Arc<Session>>, Vec<Arc<Session>>) {
         let host = request.host_name();
-        let mut there: Vec<_> = {
+        let (leaving, mut there): (Vec<_>, Vec<_>) = {
             let members = self.members.lock();
-            let fitting = members
-                .iter()
-                .filter(|member| member.plan.has_host(&host) && !member.is_draining());
-            fitting.cloned().collect()
+            let fitting = members.iter().filter(|member| member.plan.has_host(&host));
+            fitting.cloned().partition(|member| member.is_draining())
         };
         there.sort_by_key(|member| member.plan.hosts.is_empty());
-        there
+        (there, leaving)
     }
 }
 

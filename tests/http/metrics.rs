@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use data_encoding::BASE64;
 use serde_json::json;
 
-use crate::adversary::{Frame, Heard, PROMPTLY, Peer};
+use crate::adversary::{Frame, Heard, PING, PONG, PROMPTLY, Peer};
+use crate::host::QUEUE_FULL;
 use crate::scene::{Scene, Server};
 use crate::{ask, get};
 
@@ -113,6 +114,71 @@ fn the_counters_are_those_of_the_info_and_not_one_more_per_connection() {
     drop(peers);
     let head = ask("HEAD", server.port, "/metrics", "");
     assert_eq!((head.status, head.body.len()), (200, 0));
+    scene.finish();
+}
+
+#[test]
+fn counters_stay_when_connections_go_and_while_a_server_is_drained() {
+    let scene = Scene::new();
+    let server = scene.server(json!({"path": "/one", "metrics": "/metrics", "pingInterval": 0}));
+    // Who is left on the port when the first one takes no new clients.
+    let options = json!({"port": server.port, "path": "/two", "metrics": "/metrics"});
+    let beside = scene.server(options);
+    let connect = || {
+        let mut peer = Peer::tcp(server.port);
+        peer.send_bytes(crate::adversary::request_to("localhost", "/one", "").as_bytes());
+        assert_eq!(peer.response(PROMPTLY).unwrap().status, 101);
+        let open = scene.host.server_event("open", server.reference);
+        (peer, open.client())
+    };
+    let of = |name: &str| format!("wsplug_{name}{{server=\"{}\"}}", server.reference);
+    let told = |clients: f64| {
+        let found = metrics(beside);
+        for (name, expected) in [
+            ("clients", clients),
+            ("opened_total", 2.0),
+            ("messages_in_total", 2.0),
+            ("bytes_in_total", 10.0),
+            ("messages_out_total", 2.0),
+            ("pings_in_total", 2.0),
+            ("pongs_out_total", 2.0),
+            ("pings_out_total", 2.0),
+            ("pongs_in_total", 2.0),
+        ] {
+            assert_eq!(found.get(&of(name)), Some(&expected), "{name}");
+        }
+    };
+    let mut peers = [connect(), connect()];
+    for (peer, client) in &mut peers {
+        peer.send(&Frame::text("hello"));
+        scene.host.event("message", *client);
+        peer.send(&Frame::new(PING, "here?"));
+        assert_eq!(peer.frame().opcode, PONG);
+        ask!(scene.host, "client_send", *client, 1, "=hello").ok();
+        assert_eq!(peer.frame().payload, b"hello");
+        ask!(scene.host, "client_send", *client, PING, "=there?").ok();
+        let ping = peer.hear(PROMPTLY);
+        assert!(matches!(ping, Heard::Frame(frame) if frame.opcode == PING));
+        peer.send(&Frame::new(PONG, "there?"));
+        scene.host.event("pong", *client);
+    }
+    told(2.0);
+    let [(first, first_ref), (mut second, second_ref)] = peers;
+    drop(first);
+    scene.host.event("close", first_ref);
+    told(1.0);
+    let how = json!({"drain": true, "wait": false, "deadlineMs": 60_000});
+    ask!(scene.host, "server_stop", server.reference, how).ok();
+    let info = ask!(scene.host, "server_info", server.reference).ok().body;
+    assert_eq!(info["draining"], true);
+    told(1.0);
+    // Started anew it still is one server, not two.
+    let again = json!({"port": server.port});
+    ask!(scene.host, "server_start", server.reference, again).ok();
+    told(1.0);
+    second.send(&Frame::close(1000, ""));
+    scene.host.event("close", second_ref);
+    told(0.0);
     scene.finish();
 }
 

@@ -177,8 +177,9 @@ impl Resource {
     }
 }
 
-/// What is at a path. The server that names the host comes first; a path counts more the more exact it is.
-fn find(servers: &[Arc<Session>], path: &str) -> Option<Resource> {
+/// What is at a path. The server that names the host comes first; a path counts more the more exact it is. Of those that are
+/// leaving only their numbers are still told.
+fn find(servers: &[Arc<Session>], leaving: &[Arc<Session>], path: &str) -> Option<Resource> {
     let normal = normal_path(path);
     let is_at = |known: &[String]| known.contains(&normal);
     if let Some(session) = servers.iter().find(|session| is_at(&session.plan.health)) {
@@ -187,8 +188,15 @@ fn find(servers: &[Arc<Session>], path: &str) -> Option<Resource> {
     let counted = servers
         .iter()
         .filter(|session| is_at(&session.plan.metrics));
-    let counted: Vec<_> = counted.cloned().collect();
+    let mut counted: Vec<_> = counted.cloned().collect();
     if !counted.is_empty() {
+        for session in leaving {
+            // Whoever was started anew meanwhile tells of both.
+            let is_told = |other: &Arc<Session>| Arc::ptr_eq(&other.server, &session.server);
+            if is_at(&session.plan.metrics) && !counted.iter().any(is_told) {
+                counted.push(session.clone());
+            }
+        }
         return Some(Resource::Metrics(counted));
     }
     let steps = paths::steps(path)?;
@@ -244,8 +252,8 @@ impl Desk {
         asked: &HeaderMap,
         request: &Request,
     ) -> Response<Content> {
-        let servers = self.port.at_host(request);
-        let Some(resource) = find(&servers, request.path()) else {
+        let (servers, leaving) = self.port.at_host(request);
+        let Some(resource) = find(&servers, &leaving, request.path()) else {
             let refusal = nothing(&servers, request);
             let told = self.port.members();
             return self.refuse(&caller, &told, request, &refusal).await;
@@ -391,7 +399,8 @@ pub fn refuse_body(port: &Port, request: &Request) -> Refusal {
     if matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS") {
         return Refusal::new(413, "requests with a body are not taken here");
     }
-    match find(&port.at_host(request), request.path()) {
+    let (servers, leaving) = port.at_host(request);
+    match find(&servers, &leaving, request.path()) {
         Some(_) => refuse_method(),
         None => upgrade::check_request(request)
             .err()
