@@ -183,6 +183,34 @@ fn counters_stay_when_connections_go_and_while_a_server_is_drained() {
 }
 
 #[test]
+fn what_was_not_sent_is_counted() {
+    let scene = Scene::new();
+    let server = scene.server(json!({"metrics": "/metrics", "pingInterval": 0}));
+    let (slow, client) = scene.peer_with(server, Peer::tcp_with_little_room(server.port));
+    let unsent = || {
+        let found = metrics(server);
+        ["messages", "bytes"].map(|what| {
+            let name = format!(
+                "wsplug_unsent_{what}_total{{server=\"{}\"}}",
+                server.reference
+            );
+            found[&name]
+        })
+    };
+    assert_eq!(unsent(), [0.0, 0.0]);
+    let send = ["client_send", &client.to_string(), "2", "*65536"].map(str::to_owned);
+    let words = [&["repeat", "0", "1000"].map(str::to_owned)[..], &send].concat();
+    scene.host.call(&words).fails(QUEUE_FULL, &[]);
+    slow.reset();
+    let close = scene.host.event("close", client);
+    let lost = close.context("unsent");
+    let [messages, bytes] = ["messages", "bytes"].map(|what| lost[what].as_f64().unwrap());
+    assert!(messages > 0.0 && bytes > 0.0, "{lost}");
+    assert_eq!(unsent(), [messages, bytes]);
+    scene.finish();
+}
+
+#[test]
 fn only_who_may_connect_reads_them() {
     let scene = Scene::new();
     let auth = json!({"bearer": ["open sesame".replace(' ', "-")], "basic": {"ann": "secret"}});

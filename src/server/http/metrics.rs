@@ -81,6 +81,18 @@ pub fn text(sessions: &[Arc<Session>]) -> String {
             report.counters.named()[index].1
         });
     }
+    each(
+        "wsplug_unsent_messages_total",
+        "counter",
+        "Messages that connections had not sent when they ended.",
+        &|report| report.unsent.messages as u64,
+    );
+    each(
+        "wsplug_unsent_bytes_total",
+        "counter",
+        "Bytes of these messages.",
+        &|report| report.unsent.bytes,
+    );
     family(
         &mut out,
         "wsplug_refused_total",
