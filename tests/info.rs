@@ -440,6 +440,9 @@ fn the_library_tells_of_every_server_and_client() {
     scene.still_beats();
     let info = ask!(scene.host, "info").ok().body;
     assert_eq!(info["version"], env!("CARGO_PKG_VERSION"));
+    let abi = ask!(scene.host, "abi_version").status;
+    assert_eq!(info["abiVersion"], abi);
+    assert_eq!(abi, 1);
     assert_eq!(info["threads"], 1);
     let servers = info["servers"].as_array().unwrap();
     let refs: Vec<&Value> = servers.iter().map(|server| &server["ref"]).collect();

@@ -13,9 +13,9 @@ use crate::events::{OpenInfo, cookies_object, headers_object, show_unsent, tls_o
 use crate::library::{self, Peer};
 use crate::server::{self, Server};
 
-/// The library, with every server and every client of our own.
-pub fn info() -> Reply {
-    Reply::of(Ok(()), |_: Result<()>| {
+/// The library, with every server and every client of our own. Which interface it is seen through, the caller knows.
+pub fn info(abi_version: i32) -> Reply {
+    Reply::of(Ok(()), move |_: Result<()>| {
         let mut total = Counters::default();
         let mut waiting = (0, 0);
         let mut add = |more: (usize, usize)| waiting = (waiting.0 + more.0, waiting.1 + more.1);
@@ -45,6 +45,7 @@ pub fn info() -> Reply {
         let mut reply = Map::new();
         reply.insert("success".into(), true.into());
         reply.insert("version".into(), env!("CARGO_PKG_VERSION").into());
+        reply.insert("abiVersion".into(), abi_version.into());
         reply.insert("threads".into(), library::thread_count().into());
         reply.insert("connections".into(), connections.into());
         reply.insert("bufferedAmount".into(), buffered.into());

@@ -44,7 +44,7 @@ pub extern "system" fn wsplug_shutdown(timeout_ms: i32) -> i32 {
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn wsplug_info(reply: *mut *mut c_char) -> i32 {
     // SAFETY: the header's promise about replies.
-    unsafe { command(reply, || Ok(api::info())) }
+    unsafe { command(reply, || Ok(api::info(WSPLUG_ABI_VERSION))) }
 }
 
 /// Sends log messages up to level (WSPLUG_LOG_OFF to WSPLUG_LOG_DEBUG, else WSPLUG_INVALID_ARGUMENT) to callback,
