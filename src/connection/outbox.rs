@@ -356,7 +356,7 @@ mod tests {
                         own.advance(sent);
                         own.keep_begun(role, committed);
                         let end = (sent + committed).div_ceil(one) * one;
-                        let kept = if end > sent { end - sent } else { 0 };
+                        let kept = end.saturating_sub(sent);
                         assert_eq!(own.len(), kept, "{count}: {sent} + {committed}");
                         // All of it can be written.
                         own.advance(kept);
