@@ -610,7 +610,9 @@ fn without_free_files(serve: impl Fn(&Scene, Value) -> Server) {
         "{cost:?} in {window:?}"
     );
     assert_eq!(
-        scene.host.take(|event| event.is("error")),
+        scene
+            .host
+            .take(|event| event.is("error") && event.server() == server.reference),
         [],
         "it is said once"
     );

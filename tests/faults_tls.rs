@@ -119,8 +119,12 @@ fn row_05_a_thousand_silent_clients_do_not_delay_a_good_one() {
         "the last was told to go after {over:?}"
     );
     drop(silent);
+    // Some may have made room for the good ones.
     let info = ask!(own.scene.host, "server_info", server.reference).ok();
-    assert_eq!(info.body["refused"], json!({"handshakeTimeout": crowd}));
+    let told = |reason: &str| info.body["refused"][reason].as_u64().unwrap_or(0);
+    let made_room = told("maxPendingHandshakes");
+    assert_eq!(told("handshakeTimeout") + made_room, crowd as u64);
+    assert!(made_room <= 40, "{made_room}");
     own.scene.finish();
 }
 
