@@ -716,6 +716,14 @@ impl Readers {
     }
 }
 
+/// 499 peers of a server that has so many already, once all are its clients: the answer to a handshake comes a moment before.
+fn crowd(scene: &Scene, server: Server, others: usize) -> Vec<Peer> {
+    let peers: Vec<Peer> = (0..499).map(|_| Peer::client(server.port)).collect();
+    let clients = || scene.field("server_info", server.reference, "clients");
+    assert!(soon(WATCHDOG, || clients() == peers.len() + others));
+    peers
+}
+
 /// Sends 4 MiB to 499 connections that read, and to one that does not if `with_slow`; how long it took.
 fn broadcast(with_slow: bool) -> Duration {
     let scene = Scene::new();
@@ -724,8 +732,7 @@ fn broadcast(with_slow: bool) -> Duration {
         "sendQueueBytes": 256 * 1024, "sendStallMs": 3000, "pingInterval": 0, "backlog": 4096,
     }));
     let slow = with_slow.then(|| scene.peer_with(server, Peer::tcp_with_little_room(server.port)));
-    let peers: Vec<Peer> = (0..499).map(|_| Peer::client(server.port)).collect();
-    let readers = Readers::start(peers);
+    let readers = Readers::start(crowd(&scene, server, usize::from(with_slow)));
     let began = Instant::now();
     let (rounds, messages) = (64, 16);
     let mut told = 0;
@@ -813,8 +820,7 @@ fn a_broadcast_of_which_nothing_is_asked_reaches_499_all_the_same() {
         "sendQueueBytes": 256 * 1024, "sendStallMs": 3000, "pingInterval": 0, "backlog": 4096,
     }));
     let (_slow, slow) = scene.peer_with(server, Peer::tcp_with_little_room(server.port));
-    let peers: Vec<Peer> = (0..499).map(|_| Peer::client(server.port)).collect();
-    let readers = Readers::start(peers);
+    let readers = Readers::start(crowd(&scene, server, 1));
     let reference = server.reference.to_string();
     let (rounds, messages) = (64, 16);
     for round in 1..=rounds {
