@@ -42,10 +42,9 @@ impl OptionValue for Paths {
             if !path.starts_with('/') {
                 path.insert(0, '/');
             }
-            // Paths are compared without the query, and no request has a fragment.
             if path.contains(['?', '#']) {
                 return Err(format!(
-                    "must be paths without \"?\" and \"#\", not \"{path}\""
+                    "has \"?\" or \"#\" in \"{path}\"; paths are compared without the query"
                 ));
             }
         }
