@@ -327,10 +327,11 @@ fn a_callback_takes_seconds(dispatch: &str) {
     let scene = Scene::new();
     let host = &scene.host;
     // What waits for the host is bounded by eventQueueBytes.
-    scene.may_grow(64 * MIB);
+    scene.may_grow(256 * MIB);
     let slow = Duration::from_secs(scaled(5, 10));
-    let pings = json!({"pingInterval": 1, "pingTimeout": 3});
-    let server = scene.server(dispatched(dispatch, pings));
+    // More than can come meanwhile: else the server would stop reading, the heartbeat too.
+    let options = json!({"pingInterval": 1, "pingTimeout": 3, "eventQueueEvents": 1_000_000});
+    let server = scene.server(dispatched(dispatch, options));
     scene.beat(server.port);
     let (mut peer, client) = scene.peer(server);
     let rule = begin!(host, "on", "message", 1, "sleep", slow.as_millis());
