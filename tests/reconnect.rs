@@ -319,7 +319,7 @@ mod waits {
         host.event("open", client);
         close(peer, 1012, "");
         host.event("close", client);
-        host.signal(libc::SIGSTOP);
+        host.suspend();
         std::thread::sleep(pause);
         host.signal(libc::SIGCONT);
         let again = Peer::accept(&listener);

@@ -112,6 +112,14 @@ impl Stream {
         }
     }
 
+    /// Whether something waits to be read, though the event loop may not have noticed yet: bytes, the end or an error.
+    pub fn has_unread(&self) -> bool {
+        match &self.link {
+            Link::Tcp(tcp) => tcp.has_unread(),
+            Link::Tls(layer) => layer.inner.has_unread(),
+        }
+    }
+
     /// Tells the peer that nothing more comes.
     pub fn shutdown_write(&self) {
         match &self.link {

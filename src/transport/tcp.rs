@@ -2,6 +2,7 @@
 //! Does not know what stands around it.
 
 use std::io::{self, IoSlice, IoSliceMut, Read};
+use std::mem::MaybeUninit;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -119,6 +120,12 @@ impl Tcp {
     /// What the peer has received, as far as the system tells.
     pub fn acknowledged_bytes(&self) -> Option<u64> {
         platform::acknowledged_bytes(&self.0)
+    }
+
+    /// Whether something waits to be read, though the event loop may not have noticed yet: bytes, the end or an error.
+    pub fn has_unread(&self) -> bool {
+        let peeked = SockRef::from(&self.0).peek(&mut [MaybeUninit::uninit()]);
+        !peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Tells the peer that nothing more comes.

@@ -328,6 +328,21 @@ impl Host {
         assert_eq!(unsafe { libc::kill(self.pid as i32, signal) }, 0);
     }
 
+    /// Suspends the process until SIGCONT; all of its threads stand still.
+    pub fn suspend(&self) {
+        self.signal(libc::SIGSTOP);
+        let stands = |task: std::io::Result<std::fs::DirEntry>| {
+            let stat = std::fs::read_to_string(task.unwrap().path().join("stat"));
+            // One that has ended meanwhile has no state.
+            stat.map_or(true, |stat| stat.contains(") T "))
+        };
+        let stand = || {
+            let mut tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid)).unwrap();
+            tasks.all(stands)
+        };
+        assert!(soon(WATCHDOG, stand), "the host does not stop");
+    }
+
     /// Resident bytes.
     pub fn rss(&self) -> u64 {
         self.status("VmRSS:") * 1024
