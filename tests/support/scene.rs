@@ -7,7 +7,7 @@ use crate::cc::Flavour;
 use crate::host::{Event, Host, OK, UNKNOWN_REF, WATCHDOG, soon};
 use crate::{ask, begin};
 use serde_json::{Map, Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::Once;
@@ -414,7 +414,7 @@ impl Footing {
     }
 }
 
-/// Where the system tells how long a heart's thread and the host's network threads have waited for a processor.
+/// The host's network threads, each where the system tells how long it has waited for a processor.
 struct Delays(Vec<PathBuf>);
 
 impl Delays {
@@ -425,18 +425,27 @@ impl Delays {
             let name = std::fs::read_to_string(task.join("comm")).ok()?;
             name.starts_with("wsplug-net").then_some(task)
         });
-        let own = PathBuf::from("/proc/thread-self");
-        let all = network.chain([own]).map(|task| task.join("schedstat"));
-        Delays(all.collect())
+        Delays(network.collect())
     }
 
-    /// So far, all together, as the calling thread is the heart's. Not every kernel tells.
-    fn so_far(&self) -> Duration {
-        let nanos = self.0.iter().filter_map(|path| {
-            let stat = std::fs::read_to_string(path).ok()?;
-            stat.split_whitespace().nth(1)?.parse::<u64>().ok()
-        });
-        Duration::from_nanos(nanos.sum())
+    /// So far: of the calling thread, which is the heart's, and of each of the host's. Not every kernel tells.
+    fn so_far(&self) -> (Duration, Vec<Duration>) {
+        let of = |task: &Path| {
+            let stat = std::fs::read_to_string(task.join("schedstat")).ok()?;
+            let nanos = stat.split_whitespace().nth(1)?.parse().ok()?;
+            Some(Duration::from_nanos(nanos))
+        };
+        let network = self.0.iter().map(|task| of(task).unwrap_or_default());
+        let own = of(Path::new("/proc/thread-self")).unwrap_or_default();
+        (own, network.collect())
+    }
+
+    /// By how much an answer was delayed at the most; only one of the network threads has the heart's connection.
+    fn since(&self, (own, network): (Duration, Vec<Duration>)) -> Duration {
+        let now = self.so_far();
+        let grown = now.1.iter().zip(network);
+        let most = grown.map(|(now, then)| now.saturating_sub(then)).max();
+        now.0.saturating_sub(own) + most.unwrap_or_default()
     }
 }
 
@@ -456,7 +465,7 @@ impl Heart {
         let thread = std::thread::spawn(move || {
             let mut longest = Duration::ZERO;
             while !stop.load(Ordering::Relaxed) {
-                let (delayed, began) = (delays.so_far(), Instant::now());
+                let (before, began) = (delays.so_far(), Instant::now());
                 let said = format!("beat {}", count.lock().unwrap());
                 peer.send(&Frame::new(opcode, &said));
                 loop {
@@ -472,7 +481,7 @@ impl Heart {
                 }
                 // A thread that a callback holds up is not one that waits for a processor.
                 let took = began.elapsed();
-                let delayed = delays.so_far().saturating_sub(delayed);
+                let delayed = delays.since(before);
                 longest = longest.max(took.saturating_sub(delayed));
                 *count.lock().unwrap() += 1;
                 std::thread::sleep(BEAT);
